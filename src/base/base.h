@@ -63,9 +63,9 @@ static inline void cleanup_fd(const int *fd)
 #define CLEANUP_FREE CLEANUP(cleanup_free)
 #define CLEANUP_FD CLEANUP(cleanup_fd)
 
-/* Defines `void cleanup_NAME(type **p)` that calls `fn(*p)`; `fn` accepts NULL. */
+/* Defines `cleanup_NAME` for variables of the pointer type `type`: it calls `fn`, which accepts NULL. */
 #define DEFINE_CLEANUP(name, type, fn)                                                                       \
-    static inline void cleanup_##name(type **p)                                                              \
+    static inline void cleanup_##name(type *p)                                                              \
     {                                                                                                        \
         fn(*p);                                                                                              \
     }

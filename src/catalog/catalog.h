@@ -1,0 +1,69 @@
+/*
+ * What exists: machines, images and leases, kept in SQLite and published as immutable snapshots.
+ *
+ * One thread writes. Everyone else reads a snapshot in memory, so that answering a packet never touches the
+ * database. Changes are durable when a call returns, and published before it returns. It never opens a volume and
+ * decides nothing.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "fleet/machine.h"
+#include "loop/loop.h"
+
+struct catalog;
+struct catalog_snapshot;
+
+/* Opens (creating, migrating) the database file at `path` and starts its writer thread. */
+int catalog_open(const char *path, struct catalog **catalog, struct error *error);
+void catalog_close(struct catalog *catalog);
+
+/* ---- reading: any thread, never blocks on the disk ---- */
+
+/* The present state; the caller unrefs. Pointers into it are valid as long as the snapshot is held. */
+const struct catalog_snapshot *catalog_read(struct catalog *catalog);
+void catalog_snapshot_unref(const struct catalog_snapshot *snapshot);
+static inline void cleanup_catalog_snapshot(const struct catalog_snapshot **s)
+{
+    catalog_snapshot_unref(*s);
+}
+
+const struct machine *catalog_machine_by_id(const struct catalog_snapshot *snapshot, uint64_t id);
+const struct machine *catalog_machine_by_name(const struct catalog_snapshot *snapshot, const char *name);
+const struct machine *catalog_machine_by_mac(const struct catalog_snapshot *snapshot, const struct mac *mac);
+const struct machine *catalog_machine_by_address(const struct catalog_snapshot *snapshot, uint32_t address);
+const struct machine *catalog_machine_by_serial(const struct catalog_snapshot *snapshot, uint32_t serial);
+const struct image *catalog_image_by_name(const struct catalog_snapshot *snapshot, const char *name);
+/* By name; `count` is set. */
+const struct machine *catalog_machines(const struct catalog_snapshot *snapshot, size_t *count);
+const struct image *catalog_images(const struct catalog_snapshot *snapshot, size_t *count);
+
+/* ---- changing: may block, so not on a loop; any other thread ---- */
+
+/* -EEXIST with the sentence when name, MAC, address or serial is taken. `id` is filled. */
+int catalog_machine_insert(struct catalog *catalog, struct machine *machine, struct error *error);
+/* All columns by `id`. */
+int catalog_machine_update(struct catalog *catalog, const struct machine *machine, struct error *error);
+int catalog_machine_delete(struct catalog *catalog, uint64_t id, struct error *error);
+int catalog_image_insert(struct catalog *catalog, struct image *image, struct error *error);
+/* -EBUSY with a sentence that names the machines which use it. */
+int catalog_image_delete(struct catalog *catalog, uint64_t id, struct error *error);
+
+/* ---- leases: who has which address (DHCP server mode), durable before the ACK ---- */
+
+enum lease_state { LEASE_OFFERED, LEASE_BOUND, LEASE_RELEASED, LEASE_DECLINED };
+
+struct lease {
+    uint32_t address;
+    struct mac mac;
+    enum lease_state state;
+    uint64_t expires_seconds; /* wall clock */
+    char host_name[NAME_SIZE];
+};
+
+/* Commits `count` leases in one transaction with whatever else waits (group commit), then runs `done(arg, result)` on
+ * `home`. From any thread, never blocks. */
+void catalog_lease_put(struct catalog *catalog, const struct lease *leases, size_t count, struct loop *home,
+                       void (*done)(void *arg, int result), void *arg);
+/* All leases, at start; the caller frees. May block. */
+int catalog_lease_list(struct catalog *catalog, struct lease **leases, size_t *count);

@@ -1,0 +1,58 @@
+#include "catalog/images.h"
+
+static void read_image(sqlite3_stmt *row, struct image *image)
+{
+    image->id = column_u64(row, 0);
+    COPY_STRING(image->name, column_text(row, 1));
+    COPY_STRING(image->volume, column_text(row, 2));
+    image->size_bytes = column_u64(row, 3);
+    image->created_seconds = column_u64(row, 4);
+    COPY_STRING(image->source_sha256, column_text(row, 5));
+    COPY_STRING(image->sha256, column_text(row, 6));
+    image->report = xstrdup(column_text(row, 7));
+}
+
+int images_load(sqlite3 *db, struct image **images, size_t *count)
+{
+    CLEANUP_STATEMENT sqlite3_stmt *row =
+        database_prepare(db, "SELECT id, name, volume, size_bytes, created_seconds, source_sha256, sha256, report"
+                             " FROM image ORDER BY name");
+    int step;
+
+    *images = NULL;
+    *count = 0;
+    while ((step = sqlite3_step(row)) == SQLITE_ROW) {
+        *images = xrealloc(*images, *count + 1, sizeof(**images));
+        (*images)[*count] = (struct image){0};
+        read_image(row, &(*images)[(*count)++]);
+    }
+    return step == SQLITE_DONE ? 0 : -EIO;
+}
+
+int images_insert(sqlite3 *db, struct image *image)
+{
+    CLEANUP_STATEMENT sqlite3_stmt *statement = database_prepare(
+        db, "INSERT INTO image (name, volume, size_bytes, created_seconds, source_sha256, sha256, report)"
+            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
+
+    bind_text(statement, 1, image->name);
+    bind_text(statement, 2, image->volume);
+    bind_u64(statement, 3, image->size_bytes);
+    bind_u64(statement, 4, image->created_seconds);
+    bind_text(statement, 5, image->source_sha256);
+    bind_text(statement, 6, image->sha256);
+    bind_text(statement, 7, image->report);
+    int r = database_run(statement);
+    if (r == 0)
+        image->id = (uint64_t)sqlite3_last_insert_rowid(db);
+    return r;
+}
+
+int images_delete(sqlite3 *db, uint64_t id)
+{
+    CLEANUP_STATEMENT sqlite3_stmt *statement = database_prepare(db, "DELETE FROM image WHERE id = ?1");
+
+    bind_u64(statement, 1, id);
+    int r = database_run(statement);
+    return r < 0 ? r : sqlite3_changes(db) ? 0 : -ENOENT;
+}

@@ -1,0 +1,83 @@
+#include "catalog/machines.h"
+
+static void read_machine(sqlite3_stmt *row, struct machine *machine)
+{
+    machine->id = column_u64(row, 0);
+    COPY_STRING(machine->name, column_text(row, 1));
+    machine->mac = column_mac(row, 2);
+    machine->serial = (uint32_t)column_u64(row, 3);
+    machine->address = (uint32_t)column_u64(row, 4);
+    if (!machine_boot_from_name(column_text(row, 5), &machine->boot))
+        machine->boot = MACHINE_BOOT_DISK;
+    machine->image_id = column_u64(row, 6);
+    COPY_STRING(machine->volume, column_text(row, 7));
+    machine->size_bytes = column_u64(row, 8);
+    machine->created_seconds = column_u64(row, 9);
+    COPY_STRING(machine->image, column_text(row, 10));
+}
+
+int machines_load(sqlite3 *db, struct machine **machines, size_t *count)
+{
+    CLEANUP_STATEMENT sqlite3_stmt *row = database_prepare(
+        db, "SELECT m.id, m.name, m.mac, m.serial, m.address, m.boot, m.image_id, m.volume, m.size_bytes,"
+            " m.created_seconds, i.name FROM machine m JOIN image i ON i.id = m.image_id ORDER BY m.name");
+    int step;
+
+    *machines = NULL;
+    *count = 0;
+    while ((step = sqlite3_step(row)) == SQLITE_ROW) {
+        if ((*count & (*count - 1)) == 0)
+            *machines = xrealloc(*machines, MAX(*count * 2, (size_t)1), sizeof(**machines));
+        (*machines)[*count] = (struct machine){0};
+        read_machine(row, &(*machines)[(*count)++]);
+    }
+    return step == SQLITE_DONE ? 0 : -EIO;
+}
+
+/* Parameters 1 to 9, as both statements number them. */
+static void bind_machine(sqlite3_stmt *statement, const struct machine *machine)
+{
+    bind_text(statement, 1, machine->name);
+    bind_mac(statement, 2, &machine->mac);
+    bind_u64(statement, 3, machine->serial);
+    bind_u64(statement, 4, machine->address);
+    bind_text(statement, 5, machine_boot_name(machine->boot));
+    bind_u64(statement, 6, machine->image_id);
+    bind_text(statement, 7, machine->volume);
+    bind_u64(statement, 8, machine->size_bytes);
+    bind_u64(statement, 9, machine->created_seconds);
+}
+
+int machines_insert(sqlite3 *db, struct machine *machine)
+{
+    CLEANUP_STATEMENT sqlite3_stmt *statement = database_prepare(
+        db, "INSERT INTO machine (name, mac, serial, address, boot, image_id, volume, size_bytes, created_seconds)"
+            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
+
+    bind_machine(statement, machine);
+    int r = database_run(statement);
+    if (r == 0)
+        machine->id = (uint64_t)sqlite3_last_insert_rowid(db);
+    return r;
+}
+
+int machines_update(sqlite3 *db, const struct machine *machine)
+{
+    CLEANUP_STATEMENT sqlite3_stmt *statement = database_prepare(
+        db, "UPDATE machine SET name = ?1, mac = ?2, serial = ?3, address = ?4, boot = ?5, image_id = ?6, volume = ?7,"
+            " size_bytes = ?8, created_seconds = ?9 WHERE id = ?10");
+
+    bind_machine(statement, machine);
+    bind_u64(statement, 10, machine->id);
+    int r = database_run(statement);
+    return r < 0 ? r : sqlite3_changes(db) ? 0 : -ENOENT;
+}
+
+int machines_delete(sqlite3 *db, uint64_t id)
+{
+    CLEANUP_STATEMENT sqlite3_stmt *statement = database_prepare(db, "DELETE FROM machine WHERE id = ?1");
+
+    bind_u64(statement, 1, id);
+    int r = database_run(statement);
+    return r < 0 ? r : sqlite3_changes(db) ? 0 : -ENOENT;
+}

@@ -1,0 +1,86 @@
+/*
+ * The embedded store: all volumes of one server, their history, and what they share.
+ *
+ * Layered over plain files of any Linux file system (format and rules: FORMAT.md in this folder). It never looks
+ * inside a volume and knows no machines: it keeps names that its users choose. All calls may block. One process at a
+ * time opens a store.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "store/volume.h"
+
+struct store;
+struct store_import;
+struct store_io; /* the table of file functions; store/io.h */
+
+enum { STORE_NAME_SIZE = 64 };
+
+/* Opens (creating it when absent) the store in the folder `path`, takes its lock and sweeps what a crash left behind.
+ * `io` NULL: the real file system. Refuses, with a sentence, file systems on which the promises cannot hold. */
+int store_open(const char *path, const struct store_io *io, struct store **store, struct error *error);
+/* Flushes every open volume. All volumes must have been let go. */
+void store_close(struct store *store);
+
+/* ---- images: a new root layer, written front to back, invisible until committed ---- */
+
+/* -EEXIST if `name` is taken. `limit_bytes` bounds the size: beyond it writes give -EFBIG. */
+int store_import_begin(struct store *store, const char *name, uint64_t limit_bytes, struct store_import **import,
+                       struct error *error);
+/* Appends; whole zero blocks stay holes. CRC32C per 64 KiB is kept on the way. */
+int store_import_append(struct store_import *import, const void *bytes, size_t length_bytes);
+/* Pads to a whole block, makes it durable, and makes it visible as a read-only volume, in one commit. Frees `import`
+ * when it gives 0; on failure the caller still aborts. */
+int store_import_commit(struct store_import *import, struct error *error);
+/* Leaves nothing behind. NULL is fine. */
+void store_import_abort(struct store_import *import);
+
+/* ---- volumes ---- */
+
+struct store_volume_info {
+    char name[STORE_NAME_SIZE];
+    uint8_t uuid[16];
+    uint64_t size_bytes;
+    bool read_only;
+    uint64_t own_bytes;    /* what only this volume (its layers and snapshots) occupies on disk */
+    uint64_t shared_bytes; /* what its chain shares with others, images included */
+    uint32_t depth;        /* layers a read may have to look through */
+    uint64_t created_seconds;
+};
+
+/* A new volume `name`, a thin clone of volume `from`'s present frozen state (an image, or a snapshot when
+ * `snapshot` is not NULL). `size_bytes` 0: as large as its source; never smaller. The pristine state is kept as the
+ * snapshot "pristine". Milliseconds, whatever the size. */
+int store_volume_clone(struct store *store, const char *from, const char *snapshot, const char *name,
+                       uint64_t size_bytes, struct error *error);
+/* -EBUSY while it is open, or while other volumes depend on it (the sentence names one). Space is given back in the
+ * background of this call's return at the latest at the next open. */
+int store_volume_delete(struct store *store, const char *name, struct error *error);
+/* Grows (never shrinks) a volume; an open volume shows its new size at once. */
+int store_volume_resize(struct store *store, const char *name, uint64_t size_bytes, struct error *error);
+/* The same object for everyone who opens it. -ENOENT. The caller unrefs. */
+int store_volume_open(struct store *store, const char *name, struct volume **volume);
+int store_volume_info(struct store *store, const char *name, struct store_volume_info *info);
+/* All of them, by name; the caller frees the array. */
+int store_volume_list(struct store *store, struct store_volume_info **infos, size_t *count);
+
+/* ---- snapshots (the named points of a volume) ---- */
+
+struct store_snapshot_info {
+    char name[STORE_NAME_SIZE];
+    char comment[128];
+    uint64_t created_seconds;
+    uint64_t own_bytes;
+};
+
+int store_snapshot_create(struct store *store, const char *volume, const char *name, const char *comment,
+                          struct error *error);
+int store_snapshot_list(struct store *store, const char *volume, struct store_snapshot_info **infos, size_t *count);
+
+struct store_usage {
+    uint64_t total_bytes; /* of the file system below */
+    uint64_t free_bytes;
+    uint64_t used_bytes; /* by this store */
+};
+
+int store_usage(struct store *store, struct store_usage *usage);

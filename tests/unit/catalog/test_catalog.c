@@ -1,0 +1,249 @@
+#include "../test.h"
+
+#include "base/inet.h"
+#include "catalog/catalog.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+struct fixture {
+    char folder[64];
+    char path[96];
+    struct catalog *catalog;
+};
+
+static int set_up(void **state)
+{
+    struct fixture *f = xcalloc(1, sizeof(*f));
+
+    COPY_STRING(f->folder, "/tmp/farboot-catalog-XXXXXX");
+    assert_non_null(mkdtemp(f->folder));
+    snprintf(f->path, sizeof(f->path), "%s/catalog.db", f->folder);
+    assert_int_equal(catalog_open(f->path, &f->catalog, NULL), 0);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    CLEANUP_FREE char *wal = xasprintf("%s-wal", f->path);
+    CLEANUP_FREE char *shm = xasprintf("%s-shm", f->path);
+
+    catalog_close(f->catalog);
+    unlink(f->path);
+    unlink(wal);
+    unlink(shm);
+    rmdir(f->folder);
+    free(f);
+    return 0;
+}
+
+static struct image an_image(const char *name)
+{
+    struct image image = {.size_bytes = 1 << 30, .report = "{}"};
+
+    COPY_STRING(image.name, name);
+    COPY_STRING(image.volume, name);
+    return image;
+}
+
+static struct machine a_machine(const struct image *image, unsigned number)
+{
+    struct machine machine = {.mac = {{0xdc, 0xa6, 0x32, 0, (uint8_t)(number >> 8), (uint8_t)number}},
+                              .image_id = image->id,
+                              .size_bytes = 1 << 30};
+
+    snprintf(machine.name, sizeof(machine.name), "pi-%03u", number);
+    snprintf(machine.volume, sizeof(machine.volume), "machine-%u", number);
+    return machine;
+}
+
+static void what_was_written_is_found_by_every_key_and_after_a_restart(void **state)
+{
+    struct fixture *f = *state;
+    struct image image = an_image("debian");
+
+    assert_int_equal(catalog_image_insert(f->catalog, &image, NULL), 0);
+    for (unsigned i = 1; i <= 300; i++) {
+        struct machine machine = a_machine(&image, i);
+        machine.serial = 0x1000 + i;
+        machine.address = 0xc0a81400 + i;
+        assert_int_equal(catalog_machine_insert(f->catalog, &machine, NULL), 0);
+    }
+    for (int restart = 0; restart < 2; restart++) {
+        const struct catalog_snapshot *snapshot = catalog_read(f->catalog);
+        struct machine wanted = a_machine(&image, 257);
+        const struct machine *found = catalog_machine_by_mac(snapshot, &wanted.mac);
+        assert_non_null(found);
+        assert_string_equal(found->name, "pi-257");
+        assert_string_equal(found->image, "debian");
+        assert_ptr_equal(catalog_machine_by_serial(snapshot, 0x1000 + 257), found);
+        assert_ptr_equal(catalog_machine_by_address(snapshot, 0xc0a81400 + 257), found);
+        assert_ptr_equal(catalog_machine_by_id(snapshot, found->id), found);
+        assert_ptr_equal(catalog_machine_by_name(snapshot, "pi-257"), found);
+        assert_null(catalog_machine_by_address(snapshot, 0));
+        assert_null(catalog_machine_by_serial(snapshot, 7));
+        catalog_snapshot_unref(snapshot);
+        catalog_close(f->catalog);
+        assert_int_equal(catalog_open(f->path, &f->catalog, NULL), 0);
+    }
+}
+
+static void a_conflict_says_with_whom(void **state)
+{
+    struct fixture *f = *state;
+    struct image image = an_image("debian");
+    struct error error = {0};
+
+    assert_int_equal(catalog_image_insert(f->catalog, &image, NULL), 0);
+    assert_int_equal(catalog_image_insert(f->catalog, &image, &error), -EEXIST);
+
+    struct machine first = a_machine(&image, 1);
+    first.address = 0xc0a81407;
+    assert_int_equal(catalog_machine_insert(f->catalog, &first, NULL), 0);
+
+    struct machine same_name = a_machine(&image, 2);
+    COPY_STRING(same_name.name, first.name);
+    assert_int_equal(catalog_machine_insert(f->catalog, &same_name, &error), -EEXIST);
+    assert_non_null(strstr(error.text, "pi-001: a machine of that name exists"));
+
+    struct machine same_mac = a_machine(&image, 2);
+    same_mac.mac = first.mac;
+    assert_int_equal(catalog_machine_insert(f->catalog, &same_mac, &error), -EEXIST);
+    assert_non_null(strstr(error.text, "dc:a6:32:00:00:01 belongs to the machine pi-001"));
+
+    struct machine same_address = a_machine(&image, 2);
+    same_address.address = first.address;
+    assert_int_equal(catalog_machine_insert(f->catalog, &same_address, &error), -EEXIST);
+    assert_non_null(strstr(error.text, "192.168.20.7 is reserved for the machine pi-001"));
+}
+
+static void an_image_in_use_stays(void **state)
+{
+    struct fixture *f = *state;
+    struct image image = an_image("debian");
+    struct error error = {0};
+
+    assert_int_equal(catalog_image_insert(f->catalog, &image, NULL), 0);
+    struct machine machine = a_machine(&image, 1);
+    assert_int_equal(catalog_machine_insert(f->catalog, &machine, NULL), 0);
+    assert_int_equal(catalog_image_delete(f->catalog, image.id, &error), -EBUSY);
+    assert_string_equal(error.text, "debian: cannot be removed while machines use it: pi-001");
+    assert_int_equal(catalog_machine_delete(f->catalog, machine.id, NULL), 0);
+    assert_int_equal(catalog_image_delete(f->catalog, image.id, NULL), 0);
+    assert_int_equal(catalog_image_delete(f->catalog, image.id, &error), -ENOENT);
+}
+
+static void a_held_snapshot_does_not_change(void **state)
+{
+    struct fixture *f = *state;
+    struct image image = an_image("debian");
+
+    assert_int_equal(catalog_image_insert(f->catalog, &image, NULL), 0);
+    struct machine machine = a_machine(&image, 1);
+    assert_int_equal(catalog_machine_insert(f->catalog, &machine, NULL), 0);
+    const struct catalog_snapshot *before = catalog_read(f->catalog);
+
+    COPY_STRING(machine.name, "renamed");
+    assert_int_equal(catalog_machine_update(f->catalog, &machine, NULL), 0);
+    assert_non_null(catalog_machine_by_name(before, "pi-001"));
+    catalog_snapshot_unref(before);
+
+    const struct catalog_snapshot *after = catalog_read(f->catalog);
+    assert_null(catalog_machine_by_name(after, "pi-001"));
+    assert_non_null(catalog_machine_by_name(after, "renamed"));
+    catalog_snapshot_unref(after);
+}
+
+struct lease_test {
+    struct loop *loop;
+    unsigned waiting;
+    int worst;
+};
+
+static void lease_committed(void *arg, int result)
+{
+    struct lease_test *test = arg;
+
+    test->worst = MIN(test->worst, result);
+    if (--test->waiting == 0)
+        loop_stop(test->loop);
+}
+
+static void leases_are_committed_together_and_kept(void **state)
+{
+    struct fixture *f = *state;
+    struct lease_test test = {.loop = loop_new("test"), .waiting = 500};
+
+    for (unsigned i = 0; i < 500; i++) {
+        struct lease lease = {.address = 0x0a000000 + i % 250, .mac = {{2, 0, 0, 0, 0, (uint8_t)i}},
+                              .state = LEASE_BOUND, .expires_seconds = 1000 + i};
+        catalog_lease_put(f->catalog, &lease, 1, test.loop, lease_committed, &test);
+    }
+    loop_run(test.loop);
+    loop_free(test.loop);
+    assert_int_equal(test.worst, 0);
+
+    struct lease *leases;
+    size_t count;
+    assert_int_equal(catalog_lease_list(f->catalog, &leases, &count), 0);
+    assert_int_equal(count, 250);
+    assert_int_equal(leases[249].expires_seconds, 1499);
+    free(leases);
+}
+
+struct crowd {
+    struct fixture *fixture;
+    struct image *image;
+    unsigned first;
+};
+
+static void *add_machines(void *arg)
+{
+    struct crowd *crowd = arg;
+
+    for (unsigned i = 0; i < 25; i++) {
+        struct machine machine = a_machine(crowd->image, crowd->first + i);
+        CHECK(catalog_machine_insert(crowd->fixture->catalog, &machine, NULL) == 0);
+        const struct catalog_snapshot *snapshot = catalog_read(crowd->fixture->catalog);
+        CHECK(catalog_machine_by_id(snapshot, machine.id));
+        catalog_snapshot_unref(snapshot);
+    }
+    return NULL;
+}
+
+static void what_a_call_returned_is_visible_to_its_thread(void **state)
+{
+    struct fixture *f = *state;
+    struct image image = an_image("debian");
+    struct crowd crowds[4];
+    pthread_t threads[4];
+    size_t count;
+
+    assert_int_equal(catalog_image_insert(f->catalog, &image, NULL), 0);
+    for (unsigned i = 0; i < 4; i++) {
+        crowds[i] = (struct crowd){f, &image, 1 + i * 100};
+        assert_int_equal(pthread_create(&threads[i], NULL, add_machines, &crowds[i]), 0);
+    }
+    for (unsigned i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    const struct catalog_snapshot *snapshot = catalog_read(f->catalog);
+    catalog_machines(snapshot, &count);
+    assert_int_equal(count, 100);
+    catalog_snapshot_unref(snapshot);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_was_written_is_found_by_every_key_and_after_a_restart, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_conflict_says_with_whom, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_image_in_use_stays, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_held_snapshot_does_not_change, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(leases_are_committed_together_and_kept, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_a_call_returned_is_visible_to_its_thread, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
