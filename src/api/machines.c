@@ -1,0 +1,425 @@
+/*
+ * Machines: asked about, added, changed, removed.
+ */
+#include "api/answer.h"
+#include "api/live.h"
+#include "api/store_names.h"
+
+#include "base/clock.h"
+#include "base/text.h"
+
+#include <stdio.h>
+
+/* ---- what a request may say of a machine ---- */
+
+/* `key: "what was said" is not ...`. */
+static int refuse(const char *key, const json_t *value, const char *expected, struct error *error)
+{
+    const char *said = json_string_value(value);
+    char quoted[80];
+
+    if (!said)
+        return error_set(error, -EINVAL, "%s: must be %s", key, expected);
+    return error_set(error, -EINVAL, "%s: \"%s\" is not %s", key, quote_into(quoted, sizeof(quoted), said, strlen(said)),
+                     expected);
+}
+
+static int read_name(struct machine *machine, const json_t *value, struct error *error)
+{
+    if (!json_is_string(value) || !is_valid_name(json_string_value(value)))
+        return refuse("name", value,
+                      "a name: letters, digits, '-', '_' and '.', beginning with a letter or digit, at most 63", error);
+    COPY_STRING(machine->name, json_string_value(value));
+    return 0;
+}
+
+static int read_mac(struct machine *machine, const json_t *value, struct error *error)
+{
+    if (!json_is_string(value) || !mac_parse(json_string_value(value), &machine->mac))
+        return refuse("mac", value, "the MAC address of a machine, which looks like dc:a6:32:01:02:03", error);
+    return 0;
+}
+
+static int read_image(struct machine *machine, const json_t *value, struct error *error)
+{
+    if (!json_is_string(value) || !is_valid_name(json_string_value(value)))
+        return refuse("image", value, "the name of an image (see farboot image list)", error);
+    COPY_STRING(machine->image, json_string_value(value));
+    return 0;
+}
+
+static int read_size(struct machine *machine, const json_t *value, struct error *error)
+{
+    if (!json_is_integer(value) || json_integer_value(value) <= 0 ||
+        json_integer_value(value) > (json_int_t)API_DISK_MAX_BYTES)
+        return refuse("size", value, "a number of bytes, at most 64 TiB", error);
+    uint64_t size_bytes = (uint64_t)json_integer_value(value);
+    machine->size_bytes = (size_bytes + VOLUME_BLOCK_BYTES - 1) / VOLUME_BLOCK_BYTES * VOLUME_BLOCK_BYTES;
+    return 0;
+}
+
+static bool is_host_address(uint32_t address)
+{
+    uint32_t first = address >> 24;
+
+    return first != 0 && first != 127 && first < 224;
+}
+
+static int read_address(struct machine *machine, const json_t *value, struct error *error)
+{
+    uint32_t address = 0;
+
+    if (!json_is_null(value) && (!json_is_string(value) || !inet_parse(json_string_value(value), &address) ||
+                                 !is_host_address(address)))
+        return refuse("address", value, "the IPv4 address of a machine, which looks like 192.168.20.31", error);
+    machine->address = address;
+    return 0;
+}
+
+/* A Pi prints sixteen digits, of which its boot loader uses the last eight. */
+static bool parse_serial(const char *text, uint32_t *serial)
+{
+    size_t length = strlen(text);
+
+    if ((length != 8 && length != 16) || strspn(text, "0123456789abcdefABCDEF") != length)
+        return false;
+    *serial = (uint32_t)strtoul(text + length - 8, NULL, 16);
+    return *serial != 0;
+}
+
+static int read_serial(struct machine *machine, const json_t *value, struct error *error)
+{
+    uint32_t serial = 0;
+
+    if (!json_is_null(value) && (!json_is_string(value) || !parse_serial(json_string_value(value), &serial)))
+        return refuse("serial", value, "a serial number: 8 or 16 hexadecimal digits, as in /proc/cpuinfo", error);
+    machine->serial = serial;
+    return 0;
+}
+
+static int read_boot(struct machine *machine, const json_t *value, struct error *error)
+{
+    if (!json_is_string(value) || !machine_boot_from_name(json_string_value(value), &machine->boot))
+        return refuse("boot", value,
+                      "a way to boot: disk (firmware files from its own disk) or san (iPXE starts the disk)", error);
+    return 0;
+}
+
+struct machine_field {
+    const char *key;
+    int (*read)(struct machine *machine, const json_t *value, struct error *error);
+    bool needed_to_add;
+    bool changeable;
+};
+
+static const struct machine_field fields[] = {
+    {"name", read_name, true, true},        {"mac", read_mac, true, true},
+    {"image", read_image, true, false},     {"size_bytes", read_size, false, true},
+    {"address", read_address, false, true}, {"serial", read_serial, false, true},
+    {"boot", read_boot, false, true},
+};
+
+static int check_body(struct api_call *call)
+{
+    const char *keys[ARRAY_SIZE(fields)];
+
+    for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+        keys[i] = fields[i].key;
+    return call_check_keys(call, keys, ARRAY_SIZE(fields));
+}
+
+static int read_field(struct api_call *call, const struct machine_field *field, struct machine *machine, bool adding)
+{
+    const json_t *value = json_object_get(call->body, field->key);
+
+    if (!value && adding && field->needed_to_add)
+        return error_set(&call->error, -EINVAL, "%s: is needed to add a machine", field->key);
+    if (!value)
+        return 0;
+    if (!adding && !field->changeable)
+        return error_set(&call->error, -EINVAL, "%s: %s cannot be changed: remove the machine and add it again",
+                         machine->name, field->key);
+    return field->read(machine, value, &call->error);
+}
+
+/* Writes over `machine` what the request says. */
+static int read_machine(struct api_call *call, struct machine *machine, bool adding)
+{
+    int result = check_body(call);
+
+    for (size_t i = 0; result == 0 && i < ARRAY_SIZE(fields); i++)
+        result = read_field(call, &fields[i], machine, adding);
+    return result;
+}
+
+/* ---- asking ---- */
+
+static const struct machine *find_machine(struct api_call *call, const struct catalog_snapshot *snapshot)
+{
+    const struct machine *machine = catalog_machine_by_name(snapshot, call->name);
+    char quoted[NAME_SIZE];
+
+    if (!machine)
+        error_set(&call->error, -ENOENT, "%s: no such machine (see farboot machine list)",
+                  quote_into(quoted, sizeof(quoted), call->name, strlen(call->name)));
+    return machine;
+}
+
+/* What the catalog says of it; the rest is added where it is known. */
+static json_t *record_json(const struct api *api, const struct machine *machine)
+{
+    char target[IQN_SIZE], initiator[IQN_SIZE], serial[9] = "";
+
+    if (machine->serial)
+        snprintf(serial, sizeof(serial), "%08x", machine->serial);
+    machine_target_name(target, api->options.iqn_prefix, &machine->mac);
+    machine_initiator_name(initiator, api->options.iqn_prefix, &machine->mac);
+    return json_pack("{s:s, s:o, s:o, s:o, s:s, s:s, s:I, s:I, s:s, s:s}", "name", machine->name, "mac",
+                     json_mac(&machine->mac), "serial", json_text(serial), "address", json_address(machine->address),
+                     "boot", machine_boot_name(machine->boot), "image", machine->image, "size_bytes",
+                     (json_int_t)machine->size_bytes, "created", (json_int_t)machine->created_seconds, "target", target,
+                     "initiator", initiator);
+}
+
+static json_t *machine_json(const struct live *live, const struct api *api, const struct machine *machine)
+{
+    json_t *value = record_json(api, machine);
+
+    live_add_machine(live, machine, value);
+    return value;
+}
+
+void machines_get(struct api_call *call)
+{
+    CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot =
+        catalog_read(call->api->options.catalog);
+    CLEANUP(cleanup_live) struct live *live = live_new(call->api);
+    json_t *list = json_array();
+    size_t count;
+    const struct machine *machines = catalog_machines(snapshot, &count);
+
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, machine_json(live, call->api, &machines[i]));
+    call->reply = json_pack("{s:o}", "machines", list);
+}
+
+void machine_get(struct api_call *call)
+{
+    CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot =
+        catalog_read(call->api->options.catalog);
+    CLEANUP(cleanup_live) struct live *live = live_new(call->api);
+    const struct machine *machine = find_machine(call, snapshot);
+
+    if (machine)
+        call->reply = machine_json(live, call->api, machine);
+}
+
+static json_t *snapshots_json(struct store *store, const char *volume)
+{
+    CLEANUP_FREE struct store_snapshot_info *infos = NULL;
+    json_t *list = json_array();
+    size_t count = 0;
+
+    if (store_snapshot_list(store, volume, &infos, &count) < 0)
+        return list;
+    for (size_t i = 0; i < count; i++) {
+        json_array_append_new(list, json_pack("{s:s, s:I, s:o}", "name", infos[i].name, "created",
+                                              (json_int_t)infos[i].created_seconds, "comment",
+                                              json_text(infos[i].comment)));
+    }
+    return list;
+}
+
+void machine_get_store(struct api_call *call)
+{
+    CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot =
+        catalog_read(call->api->options.catalog);
+    struct store *store = call->api->options.store;
+    const struct machine *machine = find_machine(call, snapshot);
+    struct store_volume_info info;
+
+    if (!machine)
+        return;
+    if (store_volume_info(store, machine->volume, &info) == 0) {
+        json_object_set_new(call->reply, "own_bytes", json_integer((json_int_t)info.own_bytes));
+        json_object_set_new(call->reply, "shared_bytes", json_integer((json_int_t)info.shared_bytes));
+    }
+    json_object_set_new(call->reply, "snapshots", snapshots_json(store, machine->volume));
+}
+
+/* ---- adding ---- */
+
+static int choose_size(struct api_call *call, const struct image *image, struct machine *machine)
+{
+    char wanted[16], least[16];
+
+    if (machine->size_bytes == 0)
+        machine->size_bytes = image->size_bytes;
+    if (machine->size_bytes >= image->size_bytes)
+        return 0;
+    return error_set(&call->error, -EINVAL, "%s: a disk of %s cannot hold the image %s, which needs %s", machine->name,
+                     format_size(wanted, sizeof(wanted), machine->size_bytes), image->name,
+                     format_size(least, sizeof(least), image->size_bytes));
+}
+
+static const struct image *find_image(struct api_call *call, const struct catalog_snapshot *snapshot,
+                                      struct machine *machine)
+{
+    const struct image *image = catalog_image_by_name(snapshot, machine->image);
+
+    if (image)
+        machine->image_id = image->id;
+    else
+        error_set(&call->error, -ENOENT, "%s: no such image (see farboot image list)", machine->image);
+    return image;
+}
+
+/* Disk first, record second: what a crash leaves between the two is a disk that nobody names, which the next start
+ * sweeps; never a machine without a disk. */
+static int create_machine(struct api_call *call, const struct image *image, struct machine *machine)
+{
+    const struct api_options *options = &call->api->options;
+
+    store_name_new(machine->volume, STORE_NAME_MACHINE);
+    int result = store_volume_clone(options->store, image->volume, NULL, machine->volume, machine->size_bytes,
+                                    &call->error);
+    if (result < 0)
+        return result;
+    machine->created_seconds = clock_wall_seconds();
+    result = catalog_machine_insert(options->catalog, machine, &call->error);
+    if (result < 0)
+        store_volume_delete(options->store, machine->volume, NULL);
+    return result;
+}
+
+static void tell(struct api *api, const struct machine *machine, const char *kind, const char *sentence)
+{
+    struct event_sink sink = journal_sink(api->options.journal);
+
+    event_post(&sink, machine, NULL, STAGE_NONE, EVENT_INFO, kind, "%s", sentence);
+}
+
+static void add_under_lock(struct api_call *call, struct machine *machine)
+{
+    struct api *api = call->api;
+    CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot = catalog_read(api->options.catalog);
+    const struct image *image = find_image(call, snapshot, machine);
+
+    if (!image || choose_size(call, image, machine) < 0 || create_machine(call, image, machine) < 0)
+        return;
+    tell(api, machine, "machine.added", "was added");
+    call->reply = record_json(api, machine);
+}
+
+void machine_add(struct api_call *call)
+{
+    struct machine machine = {0};
+
+    if (read_machine(call, &machine, true) < 0)
+        return;
+    pthread_mutex_lock(&call->api->change_lock);
+    add_under_lock(call, &machine);
+    pthread_mutex_unlock(&call->api->change_lock);
+}
+
+/* ---- changing ---- */
+
+/* The record first: a name or address that is taken must not leave a grown disk. */
+static int update_machine(struct api_call *call, const struct machine *old, const struct machine *wanted)
+{
+    const struct api_options *options = &call->api->options;
+    int result = catalog_machine_update(options->catalog, wanted, &call->error);
+
+    if (result < 0 || wanted->size_bytes == old->size_bytes)
+        return result;
+    result = store_volume_resize(options->store, wanted->volume, wanted->size_bytes, &call->error);
+    if (result < 0)
+        catalog_machine_update(options->catalog, old, NULL);
+    return result;
+}
+
+static int check_growth(struct api_call *call, const struct machine *old, const struct machine *wanted)
+{
+    char size[16];
+
+    if (wanted->size_bytes >= old->size_bytes)
+        return 0;
+    return error_set(&call->error, -EINVAL, "%s: its disk has %s and cannot become smaller", old->name,
+                     format_size(size, sizeof(size), old->size_bytes));
+}
+
+static void set_under_lock(struct api_call *call)
+{
+    struct api *api = call->api;
+    CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot = catalog_read(api->options.catalog);
+    const struct machine *old = find_machine(call, snapshot);
+
+    if (!old)
+        return;
+    struct machine wanted = *old;
+    if (read_machine(call, &wanted, false) < 0 || check_growth(call, old, &wanted) < 0 ||
+        update_machine(call, old, &wanted) < 0)
+        return;
+    tell(api, &wanted, "machine.changed", "was changed");
+    call->reply = record_json(api, &wanted);
+}
+
+void machine_set(struct api_call *call)
+{
+    pthread_mutex_lock(&call->api->change_lock);
+    set_under_lock(call);
+    pthread_mutex_unlock(&call->api->change_lock);
+}
+
+/* ---- removing ---- */
+
+void machine_remove_check(struct api_call *call)
+{
+    CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot =
+        catalog_read(call->api->options.catalog);
+    const struct machine *machine = find_machine(call, snapshot);
+    char text[INET_TEXT_SIZE];
+    uint32_t address;
+
+    if (machine && api_disk_users(call->api, machine->id, &address) > 0)
+        error_set(&call->error, -EBUSY, "%s: cannot be removed while its disk is in use by %s: shut the machine down first",
+                  machine->name, inet_format(text, address));
+}
+
+/* The record first, so that nobody can log in any more. A machine that logged in a moment ago keeps its disk, and
+ * gets its record back. */
+static int delete_machine(struct api_call *call, const struct machine *machine)
+{
+    const struct api_options *options = &call->api->options;
+    int result = catalog_machine_delete(options->catalog, machine->id, &call->error);
+
+    if (result < 0)
+        return result;
+    result = store_volume_delete(options->store, machine->volume, &call->error);
+    if (result == -EBUSY) {
+        struct machine restored = *machine;
+        error_set(&call->error, -EBUSY, "%s: cannot be removed while its disk is in use: try again when it is off",
+                  machine->name);
+        catalog_machine_insert(options->catalog, &restored, NULL);
+    }
+    return result;
+}
+
+static void remove_under_lock(struct api_call *call)
+{
+    struct api *api = call->api;
+    CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot = catalog_read(api->options.catalog);
+    const struct machine *machine = find_machine(call, snapshot);
+
+    if (!machine || delete_machine(call, machine) < 0)
+        return;
+    tell(api, machine, "machine.removed", "was removed");
+    call->reply = json_pack("{s:s}", "removed", machine->name);
+}
+
+void machine_remove(struct api_call *call)
+{
+    pthread_mutex_lock(&call->api->change_lock);
+    remove_under_lock(call);
+    pthread_mutex_unlock(&call->api->change_lock);
+}

@@ -1,0 +1,330 @@
+#include "bootfiles/bootfiles.h"
+
+#include "disk/boot_partition.h"
+#include "fleet/template.h"
+
+#include <stdio.h>
+
+enum { IPXE_SCRIPT_MAX_BYTES = 32 * 1024 };
+
+struct bootfiles {
+    struct store *store;
+    char iqn_prefix[IQN_SIZE];
+    uint16_t iscsi_port;
+};
+
+/* Either a file of the volume or a text. */
+struct bootfile {
+    struct volume *volume;
+    struct fat_file *fat_file;
+    char *text;
+    size_t text_length_bytes;
+    enum boot_role role;
+};
+
+/* A machine's boot partition while one request is answered. */
+struct opened {
+    struct bootfiles *bootfiles;
+    const struct bootfile_request *request;
+    struct volume *volume;
+    struct fat *fat;
+    struct config_txt config;
+    struct error *error;
+};
+
+struct bootfiles *bootfiles_new(const struct bootfiles_options *options)
+{
+    struct bootfiles *bootfiles = xcalloc(1, sizeof(*bootfiles));
+
+    bootfiles->store = options->store;
+    bootfiles->iscsi_port = options->iscsi_port;
+    CHECK(COPY_STRING(bootfiles->iqn_prefix, options->iqn_prefix));
+    return bootfiles;
+}
+
+void bootfiles_free(struct bootfiles *bootfiles)
+{
+    free(bootfiles);
+}
+
+/* ---- the boot partition and its config.txt ---- */
+
+static char *read_include(void *arg, const char *name, size_t *length_bytes)
+{
+    struct opened *opened = arg;
+    char *content = NULL;
+
+    if (fat_read_file(opened->fat, name, CONFIG_TXT_MAX_BYTES, VOLUME_MAY_WAIT, &content, length_bytes) < 0)
+        return NULL;
+    return content;
+}
+
+static int read_config(struct opened *opened)
+{
+    const struct config_txt_files files = {.read = read_include, .arg = opened};
+    CLEANUP_FREE char *content = NULL;
+    size_t length = 0;
+    int r = fat_read_file(opened->fat, "config.txt", CONFIG_TXT_MAX_BYTES, VOLUME_MAY_WAIT, &content, &length);
+
+    /* Without one firmware goes by its own names, and so do we. */
+    if (r == -ENOENT || r == -EISDIR || r == -EFBIG)
+        return 0;
+    if (r < 0)
+        return error_set_errno(opened->error, r, "%s: config.txt", opened->request->machine->name);
+    config_txt_parse(&opened->config, content, length, &files);
+    return 0;
+}
+
+static int open_partition(struct opened *opened)
+{
+    const struct machine *machine = opened->request->machine;
+    struct disk_source boot;
+    unsigned number;
+    int r = store_volume_open(opened->bootfiles->store, machine->volume, &opened->volume);
+
+    if (r < 0)
+        return error_set_errno(opened->error, r, "%s: its disk", machine->name);
+    struct disk_source disk = disk_source_over_volume(opened->volume);
+    r = boot_partition_find(&disk, VOLUME_MAY_WAIT, &boot, &number);
+    if (r == 0)
+        r = fat_open(&boot, VOLUME_MAY_WAIT, &opened->fat);
+    if (r == -ENOENT)
+        return error_set(opened->error, -ENODATA, "%s: its disk has no boot partition (FAT)", machine->name);
+    if (r < 0)
+        return error_set_errno(opened->error, r, "%s: its boot partition", machine->name);
+    return read_config(opened);
+}
+
+static void cleanup_opened(struct opened *opened)
+{
+    fat_close(opened->fat);
+    volume_unref(opened->volume);
+}
+
+/* ---- the three kinds of boot files ---- */
+
+static struct bootfile *bootfile_of_text(struct text *text, enum boot_role role)
+{
+    struct bootfile *file = xcalloc(1, sizeof(*file));
+
+    file->text_length_bytes = text->length_bytes;
+    file->text = text_take(text);
+    file->role = role;
+    return file;
+}
+
+static int report_fat(struct opened *opened, int r, const char *path)
+{
+    char quoted[BOOT_PATH_SIZE];
+
+    /* A name that leads to no file is an everyday answer and needs no sentence. */
+    if (r == -ENOENT || r == -ENOTDIR || r == -EISDIR)
+        return -ENOENT;
+    return error_set_errno(opened->error, r, "%s: %s", opened->request->machine->name,
+                           quote_into(quoted, sizeof(quoted), path, strlen(path)));
+}
+
+static int open_file(struct opened *opened, const char *path, struct bootfile **file)
+{
+    struct fat_file *fat_file = NULL;
+    int r = fat_file_open(opened->fat, path, VOLUME_MAY_WAIT, &fat_file);
+
+    if (r < 0)
+        return report_fat(opened, r, path);
+    *file = xcalloc(1, sizeof(**file));
+    (*file)->fat_file = fat_file;
+    (*file)->volume = volume_ref(opened->volume);
+    (*file)->role = config_txt_role(&opened->config, path);
+    return 0;
+}
+
+static struct disk_location locate_disk(const struct opened *opened)
+{
+    const struct bootfiles *bootfiles = opened->bootfiles;
+    const struct mac *mac = &opened->request->machine->mac;
+    struct disk_location disk = {.server = opened->request->server, .port = bootfiles->iscsi_port};
+
+    machine_initiator_name(disk.initiator, bootfiles->iqn_prefix, mac);
+    machine_target_name(disk.target, bootfiles->iqn_prefix, mac);
+    return disk;
+}
+
+/* The machine's own command line with ours in it, appended to `to`. */
+static int rewrite_cmdline(struct opened *opened, const char *path, struct text *to)
+{
+    struct disk_location disk = locate_disk(opened);
+    CLEANUP_FREE char *content = NULL;
+    size_t length = 0;
+    int r = fat_read_file(opened->fat, path, CMDLINE_MAX_BYTES, VOLUME_MAY_WAIT, &content, &length);
+
+    if (r < 0)
+        return report_fat(opened, r, path);
+    r = template_cmdline(to, content, length, &disk);
+    if (r < 0)
+        return error_set(opened->error, r, "%s: its kernel command line is too long or not a text",
+                         opened->request->machine->name);
+    return 0;
+}
+
+static int open_cmdline(struct opened *opened, const char *path, struct bootfile **file)
+{
+    CLEANUP_TEXT struct text text = text_with_max(CMDLINE_MAX_BYTES * 2);
+    int r = rewrite_cmdline(opened, path, &text);
+
+    if (r == 0)
+        *file = bootfile_of_text(&text, BOOT_ROLE_CMDLINE);
+    return r;
+}
+
+static bool is_file(struct opened *opened, const char *prefix, const char *name, char to[CONFIG_TXT_NAME_SIZE])
+{
+    int length = snprintf(to, CONFIG_TXT_NAME_SIZE, "%s%s", prefix, name);
+    struct fat_entry entry;
+
+    return length > 0 && length < CONFIG_TXT_NAME_SIZE &&
+           fat_lookup(opened->fat, to, VOLUME_MAY_WAIT, &entry) == 0 && !entry.is_directory;
+}
+
+/* Finds `name` below os_prefix or beside it, as firmware does; gives the path, or false. */
+static bool find_file(struct opened *opened, const char *name, char to[CONFIG_TXT_NAME_SIZE])
+{
+    /* A leading slash leaves the prefix aside. */
+    if (name[0] == '/')
+        return is_file(opened, "", name + 1, to);
+    return is_file(opened, opened->config.os_prefix, name, to) || is_file(opened, "", name, to);
+}
+
+struct ipxe_names {
+    char kernel[CONFIG_TXT_NAME_SIZE];
+    char initramfs[IPXE_INITRAMFS_MAX][CONFIG_TXT_NAME_SIZE];
+    size_t initramfs_count;
+    char cmdline[CONFIG_TXT_NAME_SIZE];
+};
+
+static bool find_kernel(struct opened *opened, struct ipxe_names *names)
+{
+    static const char *const usual[] = {"vmlinuz", "kernel8.img", "kernel.img"};
+
+    if (opened->config.kernel[0])
+        return find_file(opened, opened->config.kernel, names->kernel);
+    for (size_t i = 0; i < ARRAY_SIZE(usual); i++) {
+        if (find_file(opened, usual[i], names->kernel))
+            return true;
+    }
+    return false;
+}
+
+/* Those of config.txt, else the one that firmware would take by itself, else the usual name. A disk behind iSCSI is
+ * out of reach without one, but that is for the machine to say. */
+static void find_initramfs(struct opened *opened, struct ipxe_names *names)
+{
+    const struct config_txt *config = &opened->config;
+    const char *slash = strrchr(names->kernel, '/');
+    char automatic[CONFIG_TXT_NAME_SIZE];
+
+    for (size_t i = 0; i < config->initramfs_count; i++) {
+        if (find_file(opened, config->initramfs[i], names->initramfs[names->initramfs_count]))
+            names->initramfs_count++;
+    }
+    if (config->initramfs_count > 0)
+        return;
+    bool found = config->auto_initramfs &&
+                 config_txt_auto_initramfs(slash ? slash + 1 : names->kernel, automatic) &&
+                 find_file(opened, automatic, names->initramfs[0]);
+    if (found || find_file(opened, "initrd.img", names->initramfs[0]))
+        names->initramfs_count = 1;
+}
+
+static int find_ipxe_names(struct opened *opened, struct ipxe_names *names)
+{
+    const char *machine = opened->request->machine->name;
+    const char *cmdline = opened->config.cmdline[0] ? opened->config.cmdline : "cmdline.txt";
+
+    if (!find_kernel(opened, names))
+        return error_set(opened->error, -ENODATA, "%s: no kernel for iPXE in its boot partition", machine);
+    find_initramfs(opened, names);
+    if (!find_file(opened, cmdline, names->cmdline))
+        return error_set(opened->error, -ENODATA, "%s: no cmdline.txt for iPXE in its boot partition", machine);
+    return 0;
+}
+
+static int open_ipxe(struct opened *opened, struct bootfile **file)
+{
+    CLEANUP_TEXT struct text cmdline = text_with_max(CMDLINE_MAX_BYTES * 2);
+    CLEANUP_TEXT struct text text = text_with_max(IPXE_SCRIPT_MAX_BYTES);
+    struct ipxe_names names = {0};
+    int r = find_ipxe_names(opened, &names);
+
+    if (r == 0)
+        r = rewrite_cmdline(opened, names.cmdline, &cmdline);
+    if (r < 0)
+        return r;
+    struct ipxe_script script = {.base_url = opened->request->base_url,
+                                 .kernel = names.kernel,
+                                 .initramfs_count = names.initramfs_count,
+                                 .cmdline = text_string(&cmdline),
+                                 .cmdline_length_bytes = cmdline.length_bytes};
+    for (size_t i = 0; i < names.initramfs_count; i++)
+        script.initramfs[i] = names.initramfs[i];
+    r = template_ipxe(&text, &script);
+    if (r < 0)
+        return error_set(opened->error, r, "%s: iPXE cannot pass on its kernel command line",
+                         opened->request->machine->name);
+    *file = bootfile_of_text(&text, BOOT_ROLE_FIRMWARE);
+    return 0;
+}
+
+int bootfiles_open(struct bootfiles *bootfiles, const struct bootfile_request *request, struct bootfile **file,
+                   struct error *error)
+{
+    CLEANUP(cleanup_opened)
+    struct opened opened = {.bootfiles = bootfiles, .request = request, .error = error};
+    int r = open_partition(&opened);
+
+    if (r < 0)
+        return r;
+    if (request->kind == BOOT_PLAN_IPXE)
+        return open_ipxe(&opened, file);
+    if (request->kind == BOOT_PLAN_CMDLINE || config_txt_role(&opened.config, request->path) == BOOT_ROLE_CMDLINE)
+        return open_cmdline(&opened, request->path, file);
+    return open_file(&opened, request->path, file);
+}
+
+/* ---- a file that was opened ---- */
+
+void bootfile_close(struct bootfile *file)
+{
+    if (!file)
+        return;
+    fat_file_close(file->fat_file);
+    volume_unref(file->volume);
+    free(file->text);
+    free(file);
+}
+
+uint64_t bootfile_size_bytes(const struct bootfile *file)
+{
+    return file->fat_file ? fat_file_size_bytes(file->fat_file) : file->text_length_bytes;
+}
+
+enum boot_role bootfile_role(const struct bootfile *file)
+{
+    return file->role;
+}
+
+bool bootfile_is_generated(const struct bootfile *file)
+{
+    return !file->fat_file;
+}
+
+ssize_t bootfile_read(const struct bootfile *file, void *buffer, size_t length_bytes, uint64_t offset,
+                      enum volume_wait wait)
+{
+    if (file->fat_file)
+        return fat_file_read(file->fat_file, buffer, length_bytes, offset, wait);
+    if (offset >= file->text_length_bytes)
+        return 0;
+    size_t length = MIN(length_bytes, file->text_length_bytes - (size_t)offset);
+    memcpy(buffer, file->text + offset, length);
+    return (ssize_t)length;
+}

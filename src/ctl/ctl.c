@@ -1,0 +1,240 @@
+#include "ctl/command.h"
+
+#include "base/text.h"
+
+#include <stdio.h>
+
+#define DEFAULT_SOCKET "/run/farboot/farboot.sock"
+
+#define JSON_OPTION {"--json", NULL, "prints what the daemon answers, for programs", false}
+
+const struct command commands[] = {
+    {"serve", NULL, {NULL}, "runs the daemon in the foreground", NULL,
+     {{"--config", "FILE", "the configuration; /etc/farboot/farboot.yaml by default", false}}},
+    {"status", NULL, {NULL}, "shows the daemon, its network and every machine's stage", status_command,
+     {JSON_OPTION}},
+    {"watch", NULL, {"[MACHINE]"}, "shows what happens, of one machine or all, until Ctrl-C", watch_command,
+     {{"--json", NULL, "prints one JSON object per line, for programs", false}}},
+    {"image", "import", {"FILE"}, "takes a disk image in; - reads standard input", image_import_command,
+     {{"--name", "NAME", "what to call it; by default the file's name without its endings", false}, JSON_OPTION}},
+    {"image", "list", {NULL}, "lists the images", image_list_command, {JSON_OPTION}},
+    {"image", "show", {"NAME"}, "shows an image and what was seen inside", image_show_command, {JSON_OPTION}},
+    {"image", "remove", {"NAME"}, "removes an image that no machine uses", image_remove_command, {{NULL}}},
+    {"machine", "add", {"NAME", "MAC"}, "adds a machine with its own disk, a clone of an image", machine_add_command,
+     {{"--image", "IMAGE", "the image that its disk begins as", true},
+      {"--size", "SIZE", "the size of its disk, like 64G; by default the image's", false},
+      {"--address", "ADDRESS", "the IPv4 address reserved for it", false},
+      {"--serial", "SERIAL", "a Raspberry Pi's serial number, 8 or 16 digits", false},
+      {"--boot", "disk|san", "where its firmware files come from; disk by default", false},
+      JSON_OPTION}},
+    {"machine", "list", {NULL}, "lists the machines", machine_list_command, {JSON_OPTION}},
+    {"machine", "show", {"NAME"}, "shows a machine, its disk and its newest boot", machine_show_command,
+     {JSON_OPTION}},
+    {"machine", "set", {"NAME"}, "changes a machine; an empty address or serial clears it", machine_set_command,
+     {{"--name", "NAME", "a new name", false},
+      {"--mac", "MAC", "another network card", false},
+      {"--size", "SIZE", "a larger disk", false},
+      {"--address", "ADDRESS", "the IPv4 address reserved for it", false},
+      {"--serial", "SERIAL", "a Raspberry Pi's serial number, 8 or 16 digits", false},
+      {"--boot", "disk|san", "where its firmware files come from", false},
+      JSON_OPTION}},
+    {"machine", "remove", {"NAME"}, "removes a machine and its disk", machine_remove_command, {{NULL}}},
+    {NULL},
+};
+
+/* ---- help ---- */
+
+static void print_usage(FILE *to, const struct command *command)
+{
+    CLEANUP_FREE char *usage = command_usage(command, 2);
+
+    fprintf(to, "  %s\n", usage);
+}
+
+static void print_commands(FILE *to, const char *noun)
+{
+    for (const struct command *command = commands; command->noun; command++) {
+        if (noun && !string_equal(command->noun, noun))
+            continue;
+        print_usage(to, command);
+        fprintf(to, "      %s\n", command->help);
+    }
+}
+
+static int print_help(void)
+{
+    printf("farboot boots machines that have no disk.\n\n");
+    print_commands(stdout, NULL);
+    printf("\nEvery command also takes:\n"
+           "  --socket PATH   where the daemon answers; by default $FARBOOT_SOCKET or\n"
+           "                  " DEFAULT_SOCKET "\n"
+           "  --help          what the command does and takes\n\n"
+           "farboot --version prints the version. Exit status: 0 done, 1 failed, 2 not\n"
+           "understood, 3 no daemon answers, 130 interrupted. See farboot(1).\n");
+    return CTL_EXIT_OK;
+}
+
+static int print_command_help(const struct command *command)
+{
+    print_usage(stdout, command);
+    printf("      %s\n", command->help);
+    for (size_t i = 0; i < COMMAND_OPTIONS_MAX && command->options[i].name; i++) {
+        const struct command_option *option = &command->options[i];
+        char left[40];
+        snprintf(left, sizeof(left), "%s %s", option->name, option->value ? option->value : "");
+        printf("%s  %-20s %s\n", i == 0 ? "\n" : "", left, option->help);
+    }
+    return CTL_EXIT_OK;
+}
+
+/* ---- finding the command ---- */
+
+static bool is_noun(const char *word)
+{
+    for (const struct command *command = commands; command->noun; command++) {
+        if (string_equal(command->noun, word))
+            return true;
+    }
+    return false;
+}
+
+static const struct command *find_command(const char *noun, const char *verb)
+{
+    for (const struct command *command = commands; command->noun; command++) {
+        if (string_equal(command->noun, noun) && (!command->verb || (verb && string_equal(command->verb, verb))))
+            return command;
+    }
+    return NULL;
+}
+
+static void complain(const char *what, const char *word, const char *near)
+{
+    char quoted[64];
+
+    quote_into(quoted, sizeof(quoted), word, strlen(word));
+    if (near)
+        fprintf(stderr, "farboot: unknown %s %s; did you mean %s?\n", what, quoted, near);
+    else
+        fprintf(stderr, "farboot: unknown %s %s (see farboot help)\n", what, quoted);
+}
+
+static int unknown_noun(const char *word)
+{
+    const char *nouns[32];
+    size_t count = 0;
+
+    for (const struct command *command = commands; command->noun && count < ARRAY_SIZE(nouns); command++)
+        nouns[count++] = command->noun;
+    complain(word[0] == '-' ? "option" : "command", word, suggest(word, nouns, count));
+    return CTL_EXIT_USAGE;
+}
+
+static int unknown_verb(const char *noun, const char *word)
+{
+    const char *verbs[32];
+    size_t count = 0;
+
+    for (const struct command *command = commands; command->noun && count < ARRAY_SIZE(verbs); command++) {
+        if (string_equal(command->noun, noun))
+            verbs[count++] = command->verb;
+    }
+    const char *near = suggest(word, verbs, count);
+    complain("command", word, near);
+    if (!near)
+        print_commands(stderr, noun);
+    return CTL_EXIT_USAGE;
+}
+
+static bool is_help(const char *word)
+{
+    return word && (string_equal(word, "--help") || string_equal(word, "-h") || string_equal(word, "help"));
+}
+
+static int noun_alone(const char *noun, bool asked)
+{
+    if (!asked)
+        fprintf(stderr, "farboot: %s needs one more word:\n", noun);
+    print_commands(asked ? stdout : stderr, noun);
+    return asked ? CTL_EXIT_OK : CTL_EXIT_USAGE;
+}
+
+/* `farboot help [NOUN [VERB]]`. */
+static int help_command(int argc, char **argv)
+{
+    if (argc == 0)
+        return print_help();
+    if (!is_noun(argv[0]))
+        return unknown_noun(argv[0]);
+    const struct command *command = find_command(argv[0], argc > 1 ? argv[1] : NULL);
+    return command ? print_command_help(command) : noun_alone(argv[0], true);
+}
+
+/* ---- running it ---- */
+
+static int run_command(const struct command *command, const char *socket, int argc, char **argv)
+{
+    struct arguments arguments = {.command = command, .socket = socket};
+    char error[160];
+    bool wants_help;
+
+    if (!arguments_parse(&arguments, argc, argv, &wants_help, error, sizeof(error))) {
+        CLEANUP_FREE char *usage = command_usage(command, strlen("usage: "));
+        fprintf(stderr, "farboot: %s\nusage: %s\n", error, usage);
+        return CTL_EXIT_USAGE;
+    }
+    if (wants_help)
+        return print_command_help(command);
+    return command->run(&arguments);
+}
+
+/* The daemon reads its own options. */
+static int run_serve(const struct command *command, int argc, char **argv, int (*serve)(int argc, char **argv))
+{
+    if (argc > 1 && is_help(argv[1]))
+        return print_command_help(command);
+    return serve(argc, argv);
+}
+
+static int find_and_run(const char *socket, int argc, char **argv, int (*serve)(int argc, char **argv))
+{
+    if (!is_noun(argv[0]))
+        return unknown_noun(argv[0]);
+    const struct command *command = find_command(argv[0], argc > 1 ? argv[1] : NULL);
+    if (!command)
+        return argc < 2 || is_help(argv[1]) ? noun_alone(argv[0], argc > 1) : unknown_verb(argv[0], argv[1]);
+    if (!command->run)
+        return run_serve(command, argc, argv, serve);
+    int words = command->verb ? 2 : 1;
+    return run_command(command, socket, argc - words, argv + words);
+}
+
+static const char *default_socket(void)
+{
+    const char *path = getenv("FARBOOT_SOCKET");
+
+    return path && *path ? path : DEFAULT_SOCKET;
+}
+
+int ctl_main(int argc, char **argv, int (*serve)(int argc, char **argv))
+{
+    const char *socket = default_socket();
+    int next = 1;
+
+    if (next + 1 < argc && string_equal(argv[next], "--socket")) {
+        socket = argv[next + 1];
+        next += 2;
+    } else if (next < argc && string_starts_with(argv[next], "--socket=")) {
+        socket = argv[next++] + strlen("--socket=");
+    }
+    if (next == argc) {
+        fprintf(stderr, "farboot: what should be done? (see farboot help)\n");
+        return CTL_EXIT_USAGE;
+    }
+    if (string_equal(argv[next], "--version")) {
+        printf("farboot %s\n", FARBOOT_VERSION);
+        return CTL_EXIT_OK;
+    }
+    if (is_help(argv[next]))
+        return help_command(argc - next - 1, argv + next + 1);
+    return find_and_run(socket, argc - next, argv + next, serve);
+}

@@ -1,0 +1,234 @@
+/*
+ * farboot image import, list, show, remove.
+ */
+#include "ctl/command.h"
+
+#include "base/text.h"
+#include "ctl/client.h"
+#include "ctl/progress.h"
+#include "ctl/report.h"
+#include "ctl/table.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <time.h>
+
+enum { FIRST_POLL_MS = 20, POLL_MS = 200 };
+
+/* ---- import ---- */
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int number)
+{
+    interrupted = 1;
+}
+
+/* Without SA_RESTART, so that a wait ends at once. A second signal kills, as ever. */
+static void catch_interrupts(void)
+{
+    const struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+static int open_file(const char *path, int *fd)
+{
+    if (string_equal(path, "-")) {
+        if (isatty(STDIN_FILENO)) {
+            fprintf(stderr, "farboot: - reads an image from standard input, which is a terminal: pipe one in\n");
+            return CTL_EXIT_USAGE;
+        }
+        *fd = dup(STDIN_FILENO);
+    } else {
+        *fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    }
+    if (*fd >= 0)
+        return CTL_EXIT_OK;
+    fputs("farboot: ", stderr);
+    print_safe(stderr, path);
+    fprintf(stderr, ": cannot be opened: %s\n", strerror(errno));
+    return CTL_EXIT_FAILED;
+}
+
+static void sleep_ms(unsigned ms)
+{
+    const struct timespec delay = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000l};
+
+    nanosleep(&delay, NULL);
+}
+
+static struct progress_state state_of(const json_t *job)
+{
+    return (struct progress_state){
+        .read_bytes = json_member_u64(job, "read_bytes"),
+        .total_bytes = json_member_u64(job, "total_bytes"),
+        .written_bytes = json_member_u64(job, "written_bytes"),
+        .elapsed_ms = json_member_u64(job, "elapsed_ms"),
+        .ended = string_equal(json_member_text(job, "state"), "done"),
+    };
+}
+
+static bool is_running(const json_t *job)
+{
+    return string_equal(json_member_text(job, "state"), "running");
+}
+
+/* Asks until the job has ended; `job` is its last state. An interrupt cancels it once. */
+static int follow_job(const char *socket, uint64_t number, struct progress *progress, json_t **job)
+{
+    unsigned wait_ms = FIRST_POLL_MS;
+    char path[CLIENT_PATH_SIZE];
+    bool asked_to_cancel = false;
+
+    snprintf(path, sizeof(path), "/v1/jobs/%llu", (unsigned long long)number);
+    for (;;) {
+        bool cancel = interrupted && !asked_to_cancel;
+        int status = client_ask(socket, cancel ? "DELETE" : "GET", path, NULL, job);
+        if (status != CTL_EXIT_OK)
+            return status;
+        asked_to_cancel |= cancel;
+        if (!is_running(*job))
+            return CTL_EXIT_OK;
+        struct progress_state state = state_of(*job);
+        if (!asked_to_cancel)
+            progress_show(progress, &state);
+        json_decref(TAKE_PTR(*job));
+        sleep_ms(wait_ms);
+        wait_ms = MIN(wait_ms * 2, (unsigned)POLL_MS);
+    }
+}
+
+static int tell_failure(const json_t *job)
+{
+    if (string_equal(json_member_text(job, "state"), "cancelled")) {
+        fprintf(stderr, "farboot: %s: import cancelled, nothing was kept\n", json_member_text(job, "name"));
+        return interrupted ? CTL_EXIT_INTERRUPTED : CTL_EXIT_FAILED;
+    }
+    fputs("farboot: ", stderr);
+    print_safe(stderr, json_member_text(job, "error"));
+    fputc('\n', stderr);
+    return CTL_EXIT_FAILED;
+}
+
+static int tell_job_end(const struct arguments *arguments, struct progress *progress, const json_t *job)
+{
+    if (!string_equal(json_member_text(job, "state"), "done")) {
+        progress_abandon(progress);
+        return tell_failure(job);
+    }
+    struct progress_state state = state_of(job);
+    progress_end(progress, &state);
+    if (arguments_value(arguments, "--json"))
+        print_json(json_object_get(job, "result"), false);
+    else
+        report_print_short(json_object_get(job, "result"));
+    return CTL_EXIT_OK;
+}
+
+static int import_fd(const struct arguments *arguments, int fd)
+{
+    struct progress progress = progress_begin(stderr);
+    CLEANUP_FD int connection = -1;
+    json_t *reply = NULL, *job = NULL;
+    int status = client_import(arguments->socket, fd, arguments->operands[0], arguments_value(arguments, "--name"),
+                               &connection, &reply);
+
+    if (status == CTL_EXIT_OK)
+        status = follow_job(arguments->socket, json_member_u64(reply, "job"), &progress, &job);
+    if (status == CTL_EXIT_OK)
+        status = tell_job_end(arguments, &progress, job);
+    json_decref(job);
+    json_decref(reply);
+    return status;
+}
+
+int image_import_command(const struct arguments *arguments)
+{
+    CLEANUP_FD int fd = -1;
+    int status = open_file(arguments->operands[0], &fd);
+
+    if (status != CTL_EXIT_OK)
+        return status;
+    catch_interrupts();
+    return import_fd(arguments, fd);
+}
+
+/* ---- list ---- */
+
+static void machine_count(char *to, size_t to_size, const json_t *image)
+{
+    snprintf(to, to_size, "%zu", json_array_size(json_object_get(image, "machines")));
+}
+
+static void add_row(struct table *table, const json_t *image, uint64_t now_seconds)
+{
+    char size[16], count[16], ago[40];
+
+    machine_count(count, sizeof(count), image);
+    table_cell(table, json_member_text(image, "name"));
+    table_cell(table, format_size(size, sizeof(size), json_member_u64(image, "size_bytes")));
+    table_cell(table, count);
+    table_cell(table, format_ago(ago, sizeof(ago), now_seconds, json_member_u64(image, "created")));
+    table_cell(table, report_system(image));
+}
+
+static void print_list(const json_t *reply)
+{
+    static const char *const titles[] = {"NAME", "SIZE", "MACHINES", "IMPORTED", "SYSTEM", NULL};
+    CLEANUP(cleanup_table) struct table *table = table_new(titles);
+    const json_t *images = json_object_get(reply, "images"), *image;
+    size_t i;
+
+    json_array_foreach(images, i, image)
+        add_row(table, image, (uint64_t)time(NULL));
+    table_print(table, stdout);
+    if (json_array_size(images) == 0)
+        fprintf(stderr, "no images yet; import one: farboot image import FILE\n");
+}
+
+static int ask_and_print(const struct arguments *arguments, const char *path, void (*print)(const json_t *reply))
+{
+    json_t *reply;
+    int status = client_ask(arguments->socket, "GET", path, NULL, &reply);
+
+    if (status != CTL_EXIT_OK)
+        return status;
+    if (arguments_value(arguments, "--json"))
+        print_json(reply, false);
+    else
+        print(reply);
+    json_decref(reply);
+    return CTL_EXIT_OK;
+}
+
+int image_list_command(const struct arguments *arguments)
+{
+    return ask_and_print(arguments, "/v1/images", print_list);
+}
+
+/* ---- show, remove ---- */
+
+int image_show_command(const struct arguments *arguments)
+{
+    char path[CLIENT_PATH_SIZE];
+
+    if (!client_path(path, "images", arguments->operands[0]))
+        return CTL_EXIT_USAGE;
+    return ask_and_print(arguments, path, report_print);
+}
+
+int image_remove_command(const struct arguments *arguments)
+{
+    char path[CLIENT_PATH_SIZE];
+    json_t *reply;
+
+    if (!client_path(path, "images", arguments->operands[0]))
+        return CTL_EXIT_USAGE;
+    int status = client_ask(arguments->socket, "DELETE", path, NULL, &reply);
+    if (status == CTL_EXIT_OK)
+        printf("%s: removed\n", arguments->operands[0]);
+    json_decref(reply);
+    return status;
+}

@@ -1,0 +1,431 @@
+/*
+ * Reads from top to bottom as it runs: open what needs privilege, give privilege up, start what serves, wait, stop in
+ * the opposite order. Everything begins as NULL, so that a start that fails half way is undone by the same functions.
+ */
+#include "daemon/services.h"
+
+#include "api/api.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "bootfiles/bootfiles.h"
+#include "daemon/confine.h"
+#include "daemon/notify.h"
+#include "dhcp/service.h"
+#include "iscsi/service.h"
+#include "lan/foreign.h"
+#include "tftp/packet.h"
+#include "tftp/service.h"
+
+#include <event2/event.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+enum {
+    DATA_LOOPS_MAX = 8,
+    WORKERS_PER_CPU = 4,
+    WORKERS_MIN = 8,
+    WORKERS_MAX = 32,
+    WORK_QUEUE_MAX = 65536,
+    PRESENCE_MAX = 16384,
+    OPEN_FILES_WANTED = 65536,
+    DRAIN_MS = 3000,
+};
+
+struct services {
+    const struct config *config;
+    uint64_t started_ms;
+
+    struct dhcp_service *dhcp;
+    struct tftp_service *tftp;
+    struct iscsi_service *iscsi;
+    struct api_sockets *api_sockets;
+    struct api *api;
+
+    struct loop *control;
+    struct loop *data[DATA_LOOPS_MAX];
+    size_t data_count;
+    struct workers *workers;
+    struct catalog *catalog;
+    struct presence *presence;
+    struct store *store;
+    struct bootfiles *bootfiles;
+    struct journal *journal;
+    struct event_sink sink;
+    struct foreign_servers *foreign;
+
+    struct event *signals[2];
+    unsigned draining; /* services that have not yet said that they stopped */
+};
+
+/* ---- open: what needs privilege, on one thread ---- */
+
+static void raise_open_files_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= OPEN_FILES_WANTED)
+        return;
+    limit.rlim_max = geteuid() == 0 ? MAX(limit.rlim_max, (rlim_t)OPEN_FILES_WANTED) : limit.rlim_max;
+    limit.rlim_cur = MIN(limit.rlim_max, (rlim_t)OPEN_FILES_WANTED);
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int open_api(struct services *s, struct error *error)
+{
+    const struct passwd *account = *s->config->user ? getpwnam(s->config->user) : NULL;
+
+    return api_open(s->config->socket, account ? account->pw_uid : (uid_t)-1, account ? account->pw_gid : (gid_t)-1,
+                    &s->api_sockets, error);
+}
+
+static int open_all(struct services *s, struct error *error)
+{
+    const struct config *config = s->config;
+    const char *const *interfaces = (const char *const *)config->interfaces;
+    int r;
+
+    raise_open_files_limit();
+    r = confine_prepare_folder(config->store, config->user, error);
+    if (r == 0)
+        r = open_api(s, error);
+    if (r == 0 && config->dhcp_mode != CONFIG_DHCP_OFF)
+        r = dhcp_service_open(interfaces, config->interface_count, &s->dhcp, error);
+    if (r == 0 && config->tftp_enabled)
+        r = tftp_service_open(interfaces, config->interface_count, TFTP_PORT, &s->tftp, error);
+    return r;
+}
+
+/* ---- drop and confine ---- */
+
+static int drop_privilege(struct services *s, struct error *error)
+{
+    CLEANUP_FREE char *socket_folder = xstrdup(s->config->socket);
+    char *slash = strrchr(socket_folder, '/');
+    const char *folders[] = {s->config->store, socket_folder, NULL};
+    int r = confine_become(s->config->user, error);
+
+    if (r < 0)
+        return r;
+    if (slash && slash != socket_folder)
+        *slash = '\0';
+    confine_apply(folders);
+    return 0;
+}
+
+/* ---- start: what serves, and what it stands on ---- */
+
+static int open_state(struct services *s, struct error *error)
+{
+    CLEANUP_FREE char *catalog_path = xasprintf("%s/catalog.db", s->config->store);
+    CLEANUP_FREE char *store_path = xasprintf("%s/store", s->config->store);
+    int r = store_open(store_path, NULL, &s->store, error);
+
+    if (r == 0)
+        r = catalog_open(catalog_path, &s->catalog, error);
+    if (r == 0)
+        api_sweep(s->catalog, s->store);
+    return r;
+}
+
+static void start_threads(struct services *s)
+{
+    size_t cpus = (size_t)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L);
+
+    s->control = loop_new("control");
+    s->data_count = MIN(cpus, (size_t)DATA_LOOPS_MAX);
+    for (size_t i = 0; i < s->data_count; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "data-%zu", i + 1);
+        s->data[i] = loop_new(name);
+        loop_start(s->data[i]);
+    }
+    size_t workers = MAX(cpus * WORKERS_PER_CPU, (size_t)WORKERS_MIN);
+    s->workers = workers_new((unsigned)MIN(workers, (size_t)WORKERS_MAX), WORK_QUEUE_MAX);
+}
+
+static void prepare_shared(struct services *s)
+{
+    struct bootfiles_options files = {
+        .store = s->store, .iqn_prefix = s->config->iqn_prefix, .iscsi_port = s->config->iscsi_port};
+
+    s->presence = presence_new(PRESENCE_MAX);
+    s->journal = journal_new(s->control);
+    s->sink = journal_sink(s->journal);
+    s->foreign = foreign_servers_new(&s->sink, s->config->dhcp_mode == CONFIG_DHCP_SERVER);
+    s->bootfiles = bootfiles_new(&files);
+}
+
+static void fill_subnet(struct dhcp_subnet *to, const struct config_subnet *from)
+{
+    *to = (struct dhcp_subnet){.network = from->network,
+                               .range_first = from->range_first,
+                               .range_last = from->range_last,
+                               .router = from->router,
+                               .dns_count = from->dns_count,
+                               .ntp_count = from->ntp_count,
+                               .lease_seconds = from->lease_seconds};
+    memcpy(to->dns, from->dns, from->dns_count * sizeof(from->dns[0]));
+    memcpy(to->ntp, from->ntp, from->ntp_count * sizeof(from->ntp[0]));
+    COPY_STRING(to->domain, from->domain);
+}
+
+static int start_dhcp(struct services *s, struct error *error)
+{
+    CLEANUP_FREE struct dhcp_config *config = xcalloc(1, sizeof(*config));
+    const struct dhcp_service_options options = {
+        .config = config,
+        .loop = s->control,
+        .catalog = s->catalog,
+        .presence = s->presence,
+        .sink = &s->sink,
+        .iqn_prefix = s->config->iqn_prefix,
+        .iscsi_port = s->config->iscsi_port,
+        .other_server = foreign_servers_heard,
+        .other_server_arg = s->foreign,
+    };
+
+    if (!s->dhcp)
+        return 0;
+    CHECK(s->config->subnet_count <= ARRAY_SIZE(config->subnets));
+    config->mode = s->config->dhcp_mode == CONFIG_DHCP_SERVER ? DHCP_MODE_SERVER : DHCP_MODE_PROXY;
+    config->authoritative = s->config->dhcp_authoritative;
+    config->known_only = s->config->dhcp_known_only;
+    config->subnet_count = s->config->subnet_count;
+    for (size_t i = 0; i < config->subnet_count; i++)
+        fill_subnet(&config->subnets[i], &s->config->subnets[i]);
+    int r = dhcp_config_check(config, error);
+    return r < 0 ? r : dhcp_service_start(s->dhcp, &options, error);
+}
+
+static void start_tftp(struct services *s)
+{
+    const struct tftp_service_options options = {
+        .control = s->control,
+        .loops = s->data,
+        .loop_count = s->data_count,
+        .workers = s->workers,
+        .catalog = s->catalog,
+        .presence = s->presence,
+        .bootfiles = s->bootfiles,
+        .events = &s->sink,
+    };
+
+    if (s->tftp)
+        tftp_service_start(s->tftp, &options);
+}
+
+static int start_iscsi(struct services *s, struct error *error)
+{
+    const struct iscsi_options options = {
+        .port = s->config->iscsi_port,
+        .control = s->control,
+        .loops = s->data,
+        .loop_count = (unsigned)s->data_count,
+        .workers = s->workers,
+        .catalog = s->catalog,
+        .presence = s->presence,
+        .store = s->store,
+        .events = s->sink,
+        .iqn_prefix = s->config->iqn_prefix,
+    };
+    int r = iscsi_service_open(&options, &s->iscsi);
+
+    if (r < 0)
+        return error_set_errno(error, r, "iSCSI port %u cannot be bound", s->config->iscsi_port);
+    iscsi_service_start(s->iscsi);
+    return 0;
+}
+
+/* ---- what `status` asks of the services ---- */
+
+static size_t tell_sessions(void *arg, struct api_session *to, size_t max)
+{
+    const struct services *s = arg;
+    struct iscsi_session_info *infos;
+    size_t count;
+
+    iscsi_service_sessions(s->iscsi, &infos, &count);
+    count = MIN(count, max);
+    for (size_t i = 0; i < count; i++) {
+        to[i] = (struct api_session){.machine_id = infos[i].machine_id,
+                                     .address = infos[i].address,
+                                     .since_seconds = infos[i].since_seconds,
+                                     .read_bytes = infos[i].read_bytes,
+                                     .written_bytes = infos[i].written_bytes};
+        COPY_STRING(to[i].machine, infos[i].machine);
+        COPY_STRING(to[i].initiator, infos[i].initiator_name);
+    }
+    free(infos);
+    return count;
+}
+
+static size_t tell_dhcp_servers(void *arg, struct api_dhcp_server *to, size_t max)
+{
+    const struct services *s = arg;
+    struct foreign_server servers[FOREIGN_SERVERS_MAX];
+    size_t count = foreign_servers_list(s->foreign, servers, MIN(max, ARRAY_SIZE(servers)));
+
+    for (size_t i = 0; i < count; i++) {
+        to[i] = (struct api_dhcp_server){.address = servers[i].address, .last_seen_seconds = servers[i].last_seen_seconds};
+        COPY_STRING(to[i].interface, servers[i].interface);
+    }
+    return count;
+}
+
+static size_t tell_interfaces(void *arg, struct api_interface *to, size_t max)
+{
+    const struct services *s = arg;
+    struct dhcp_interface interfaces[DHCP_INTERFACES_MAX];
+    size_t count = s->dhcp ? dhcp_service_interfaces(s->dhcp, interfaces, MIN(max, ARRAY_SIZE(interfaces))) : 0;
+
+    for (size_t i = 0; i < count; i++) {
+        to[i] = (struct api_interface){.address = interfaces[i].address, .prefix_length = interfaces[i].prefix_length};
+        COPY_STRING(to[i].name, interfaces[i].name);
+    }
+    return count;
+}
+
+static void start_api(struct services *s)
+{
+    static const char *const modes[] = {
+        [CONFIG_DHCP_PROXY] = "proxy", [CONFIG_DHCP_SERVER] = "server", [CONFIG_DHCP_OFF] = "off"};
+    const struct api_options options = {
+        .loop = s->control,
+        .workers = s->workers,
+        .catalog = s->catalog,
+        .presence = s->presence,
+        .store = s->store,
+        .journal = s->journal,
+        .sources = {tell_sessions, tell_dhcp_servers, tell_interfaces, s},
+        .iqn_prefix = s->config->iqn_prefix,
+        .dhcp_mode = modes[s->config->dhcp_mode],
+        .store_path = s->config->store,
+    };
+
+    s->api = api_start(&options, TAKE_PTR(s->api_sockets));
+}
+
+static int start_all(struct services *s, struct error *error)
+{
+    int r = open_state(s, error);
+
+    if (r < 0)
+        return r;
+    start_threads(s);
+    prepare_shared(s);
+    r = start_dhcp(s, error);
+    if (r == 0)
+        r = start_iscsi(s, error);
+    if (r < 0)
+        return r;
+    start_tftp(s);
+    start_api(s);
+    return 0;
+}
+
+/* ---- stop ---- */
+
+static void one_drained(void *arg)
+{
+    struct services *s = arg;
+
+    if (--s->draining == 0)
+        loop_stop(s->control);
+}
+
+/* On the control loop: new clients are turned away, those being served may finish. */
+static void begin_stop(struct services *s)
+{
+    s->draining = 1;
+    if (s->api)
+        api_stop(s->api);
+    if (s->dhcp)
+        dhcp_service_stop(TAKE_PTR(s->dhcp));
+    if (s->tftp && ++s->draining)
+        tftp_service_stop(s->tftp, DRAIN_MS, one_drained, s);
+    if (s->iscsi && ++s->draining)
+        iscsi_service_stop(s->iscsi, one_drained, s);
+    one_drained(s);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *arg)
+{
+    struct services *s = arg;
+
+    if (s->draining)
+        return;
+    log_info("stopping: %s", number == SIGTERM ? "SIGTERM" : "SIGINT");
+    notify_manager("STOPPING=1");
+    begin_stop(s);
+}
+
+static void watch_signals(struct services *s)
+{
+    static const int numbers[] = {SIGTERM, SIGINT};
+
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+        s->signals[i] = evsignal_new(loop_event_base(s->control), numbers[i], on_signal, s);
+        CHECK(s->signals[i] && event_add(s->signals[i], NULL) == 0);
+    }
+}
+
+/* Whatever was started, whole or not. No loop runs any more but those of the data plane. */
+static void free_all(struct services *s)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++) {
+        if (s->signals[i])
+            event_free(s->signals[i]);
+    }
+    workers_free(s->workers);
+    for (size_t i = 0; i < s->data_count; i++) {
+        loop_stop(s->data[i]);
+        loop_join(s->data[i]);
+    }
+    dhcp_service_stop(s->dhcp);
+    tftp_service_free(s->tftp);
+    iscsi_service_free(s->iscsi);
+    api_free(s->api);
+    api_sockets_free(s->api_sockets);
+    catalog_close(s->catalog);
+    for (size_t i = 0; i < s->data_count; i++)
+        loop_free(s->data[i]);
+    loop_free(s->control);
+    bootfiles_free(s->bootfiles);
+    foreign_servers_free(s->foreign);
+    journal_free(s->journal);
+    presence_free(s->presence);
+    store_close(s->store);
+}
+
+/* ---- serve ---- */
+
+static void serve(struct services *s)
+{
+    watch_signals(s);
+    log_info("ready after %u ms", (unsigned)(clock_monotonic_ms() - s->started_ms));
+    notify_manager("READY=1");
+    loop_run(s->control);
+}
+
+int services_run(const struct config *config, struct error *error)
+{
+    struct services *s = xcalloc(1, sizeof(*s));
+    int r;
+
+    s->config = config;
+    s->started_ms = clock_monotonic_ms();
+    signal(SIGPIPE, SIG_IGN);
+    r = open_all(s, error);
+    if (r == 0)
+        r = drop_privilege(s, error);
+    if (r == 0)
+        r = start_all(s, error);
+    if (r == 0)
+        serve(s);
+    free_all(s);
+    free(s);
+    log_info("stopped");
+    return r;
+}

@@ -1,0 +1,125 @@
+#include "dhcp/boot.h"
+
+#include <stdio.h>
+
+/* A Pi takes an answer only with this menu (PXE 2.1 section 3): no discovery by broadcast or multicast, a prompt
+ * without waiting, and one entry with the text it looks for. The three spaces are needed by the 3B's ROM, which
+ * computes the length wrongly; the others ignore them. */
+static const uint8_t pi_menu[] = "\x06\x01\x03"
+                                 "\x0a\x04\x00PXE"
+                                 "\x09\x17\x00\x00\x14Raspberry Pi Boot   "
+                                 "\xff";
+
+/* Sub-option 176 (no-pxedhcp) = 1: iPXE does not wait two seconds for the offer of a proxy. */
+static const uint8_t ipxe_no_proxy[] = {0xb0, 0x01, 0x01};
+
+enum { ISCSI_DEFAULT_PORT = 3260, ROOT_PATH_SIZE = IQN_SIZE + 64, PI3_DELAY_MS = 1000 };
+
+#define IPXE_SCRIPT "boot.ipxe"
+
+static bool add_pi(struct dhcp_answer *answer, const struct dhcp_context *context, const struct dhcp_message *request)
+{
+    struct dhcp_message *reply = &answer->reply;
+    char server[INET_TEXT_SIZE];
+
+    if (context->machine->boot == MACHINE_BOOT_SAN) {
+        answer->no_boot_reason = "its boot is set to san, which only iPXE can do";
+        return false;
+    }
+    /* Each model looks at another one of these. */
+    reply->siaddr = context->server_address;
+    dhcp_put_text(reply, DHCP_OPTION_TFTP_SERVER, inet_format(server, context->server_address));
+    dhcp_put_text(reply, DHCP_OPTION_VENDOR_CLASS, "PXEClient");
+    dhcp_put(reply, DHCP_OPTION_VENDOR_SPECIFIC, pi_menu, sizeof(pi_menu) - 1);
+    return true;
+}
+
+/* RFC 4173: iscsi:server:protocol:port:lun:target. */
+static void put_root_path(struct dhcp_message *reply, const struct dhcp_context *context)
+{
+    char path[ROOT_PATH_SIZE];
+    char target[IQN_SIZE];
+    char server[INET_TEXT_SIZE];
+    char port[8] = "";
+
+    if (context->iscsi_port != ISCSI_DEFAULT_PORT)
+        snprintf(port, sizeof(port), "%u", context->iscsi_port);
+    snprintf(path, sizeof(path), "iscsi:%s::%s:0:%s", inet_format(server, context->server_address), port,
+             machine_target_name(target, context->iqn_prefix, &context->machine->mac));
+    dhcp_put_text(reply, DHCP_OPTION_ROOT_PATH, path);
+}
+
+static bool add_ipxe(struct dhcp_answer *answer, const struct dhcp_context *context, const struct dhcp_message *request)
+{
+    struct dhcp_message *reply = &answer->reply;
+    char initiator[IQN_SIZE];
+
+    reply->siaddr = context->server_address;
+    if (context->machine->boot == MACHINE_BOOT_SAN)
+        put_root_path(reply, context);
+    else
+        COPY_STRING(reply->file, IPXE_SCRIPT);
+    dhcp_put_text(reply, DHCP_OPTION_ISCSI_INITIATOR,
+                  machine_initiator_name(initiator, context->iqn_prefix, &context->machine->mac));
+    if (context->config->mode == DHCP_MODE_SERVER)
+        dhcp_put(reply, DHCP_OPTION_IPXE, ipxe_no_proxy, sizeof(ipxe_no_proxy));
+    else
+        dhcp_put_text(reply, DHCP_OPTION_VENDOR_CLASS, "PXEClient");
+    return true;
+}
+
+/* Asked for by people who look whether boot information arrives at all, and by clients with a network stack of their
+ * own. */
+static bool add_tftp_server(struct dhcp_answer *answer, const struct dhcp_context *context,
+                            const struct dhcp_message *request)
+{
+    char server[INET_TEXT_SIZE];
+
+    if (dhcp_asks_for(request, DHCP_OPTION_TFTP_SERVER)) {
+        answer->reply.siaddr = context->server_address;
+        dhcp_put_text(&answer->reply, DHCP_OPTION_TFTP_SERVER, inet_format(server, context->server_address));
+    }
+    return false;
+}
+
+struct recipe {
+    bool (*add)(struct dhcp_answer *answer, const struct dhcp_context *context, const struct dhcp_message *request);
+    const char *no_boot_reason;
+    bool may_overload; /* whether it reads options in `file` and `sname` */
+    /* The Pi 3's network chip holds back a packet until another one comes: so a reply by broadcast, not at once, and
+     * one more harmless broadcast behind it. */
+    uint32_t delay_ms;
+    bool by_broadcast;
+};
+
+#define NEEDS_IPXE "farboot has no boot program for its firmware; start iPXE on it, from its network card or a USB stick"
+
+static const struct recipe recipes[FIRMWARE_COUNT] = {
+    [FIRMWARE_UNKNOWN] = {.add = add_tftp_server, .may_overload = true},
+    [FIRMWARE_PI3_ROM] = {.add = add_pi, .delay_ms = PI3_DELAY_MS, .by_broadcast = true},
+    [FIRMWARE_PI3_BOOTCODE] = {.add = add_pi, .delay_ms = PI3_DELAY_MS, .by_broadcast = true},
+    [FIRMWARE_PI4] = {.add = add_pi},
+    [FIRMWARE_PI5] = {.add = add_pi},
+    [FIRMWARE_PXE_BIOS] = {.no_boot_reason = NEEDS_IPXE},
+    [FIRMWARE_UEFI_PXE] = {.no_boot_reason = NEEDS_IPXE},
+    [FIRMWARE_UEFI_HTTP] = {.no_boot_reason = NEEDS_IPXE},
+    [FIRMWARE_IPXE] = {.add = add_ipxe, .may_overload = true},
+    [FIRMWARE_U_BOOT] = {.no_boot_reason = NEEDS_IPXE, .may_overload = true},
+    [FIRMWARE_INITRAMFS] = {.add = add_tftp_server, .may_overload = true},
+    [FIRMWARE_OS] = {.add = add_tftp_server, .may_overload = true},
+};
+
+bool dhcp_boot_add(struct dhcp_answer *answer, const struct dhcp_context *context, const struct dhcp_message *request)
+{
+    const struct recipe *recipe = &recipes[context->client.firmware];
+
+    answer->may_overload = recipe->may_overload;
+    answer->delay_ms = recipe->delay_ms;
+    answer->must_broadcast = recipe->by_broadcast;
+    answer->announce_self = recipe->by_broadcast;
+    /* Whoever is no machine of ours must go on to the next entry of its boot order. */
+    if (firmware_boots(context->client.firmware) && !context->machine)
+        return false;
+    answer->no_boot_reason = recipe->no_boot_reason;
+    return recipe->add && recipe->add(answer, context, request);
+}

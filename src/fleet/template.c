@@ -1,0 +1,258 @@
+#include "fleet/template.h"
+
+#include <strings.h>
+
+/* ---- the command line ---- */
+
+struct word {
+    const char *at;
+    size_t length_bytes;
+    size_t gap_bytes; /* of the blanks behind it */
+};
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* The word at `at`, which is not a blank. Quotes may stand anywhere in it, as in the kernel's own parser. */
+static struct word read_word(const char *at, const char *end)
+{
+    bool quoted = false;
+    const char *p = at;
+
+    while (p < end && (quoted || !is_blank(*p))) {
+        if (*p == '"')
+            quoted = !quoted;
+        p++;
+    }
+    const char *next = p;
+    while (next < end && is_blank(*next))
+        next++;
+    return (struct word){.at = at, .length_bytes = (size_t)(p - at), .gap_bytes = (size_t)(next - p)};
+}
+
+static bool word_starts(const struct word *word, const char *prefix)
+{
+    size_t length = strlen(prefix);
+
+    return word->length_bytes >= length && memcmp(word->at, prefix, length) == 0;
+}
+
+static bool word_ends(const struct word *word, const char *suffix)
+{
+    size_t length = strlen(suffix);
+
+    return word->length_bytes >= length && memcmp(word->at + word->length_bytes - length, suffix, length) == 0;
+}
+
+static bool is_iscsi_word(const struct word *word)
+{
+    static const char prefix[] = "iscsi_";
+
+    if (word->length_bytes < sizeof(prefix) - 1 || strncasecmp(word->at, prefix, sizeof(prefix) - 1) != 0)
+        return false;
+    /* `iscsi_tcp.debug=1` speaks to a kernel module, not to the initramfs. */
+    const char *value = memchr(word->at, '=', word->length_bytes);
+    size_t name_bytes = value ? (size_t)(value - word->at) : word->length_bytes;
+    return !memchr(word->at, '.', name_bytes);
+}
+
+static bool is_dropped(const struct word *word)
+{
+    /* `root=iscsi:` (RFC 4173) is the other way to name a target, and the later one would win. The first-boot script
+     * of Raspberry Pi OS changes the disk's identity, which its own command line then no longer names. */
+    return word_starts(word, "ip=") || is_iscsi_word(word) || word_starts(word, "root=iscsi:") ||
+           (word_starts(word, "init=") && word_ends(word, "/firstboot"));
+}
+
+static void append_disk_words(struct text *to, const struct disk_location *disk)
+{
+    char server[INET_TEXT_SIZE];
+
+    text_appendf(to, "ip=dhcp iscsi_initiator=%s iscsi_target_name=%s iscsi_target_ip=%s", disk->initiator,
+                 disk->target, inet_format(server, disk->server));
+    if (disk->port != ISCSI_PORT_DEFAULT)
+        text_appendf(to, " iscsi_target_port=%u", disk->port);
+}
+
+static bool ends_in_word(const struct text *t, size_t line_start)
+{
+    return t->length_bytes > line_start && !is_blank(t->data[t->length_bytes - 1]);
+}
+
+/* Appends our words at the end of a line, or in front of what belongs to init (`rest`). */
+static void append_at_end(struct text *to, size_t line_start, const struct disk_location *disk, bool rest)
+{
+    if (ends_in_word(to, line_start))
+        text_append(to, " ");
+    append_disk_words(to, disk);
+    if (rest)
+        text_append(to, " ");
+}
+
+static void rewrite_line(struct text *to, const char *line, const char *end, const struct disk_location *disk)
+{
+    size_t line_start = to->length_bytes;
+    const char *at = line;
+    bool placed = false;
+
+    while (at < end && is_blank(*at))
+        at++;
+    text_append_bytes(to, line, (size_t)(at - line));
+    while (at < end) {
+        struct word word = read_word(at, end);
+        if (word.length_bytes == 2 && word_starts(&word, "--"))
+            break;
+        at += word.length_bytes + word.gap_bytes;
+        if (is_dropped(&word))
+            continue;
+        if (!placed && word_starts(&word, "root=")) {
+            append_disk_words(to, disk);
+            text_append(to, " ");
+            placed = true;
+        }
+        text_append_bytes(to, word.at, word.length_bytes + word.gap_bytes);
+    }
+    if (!placed)
+        append_at_end(to, line_start, disk, at < end);
+    text_append_bytes(to, at, (size_t)(end - at));
+}
+
+static size_t line_length(const char *bytes, size_t length_bytes)
+{
+    for (size_t i = 0; i < length_bytes; i++) {
+        if (bytes[i] == '\n' || bytes[i] == '\r')
+            return i;
+    }
+    return length_bytes;
+}
+
+int template_cmdline(struct text *to, const char *bytes, size_t length_bytes, const struct disk_location *disk)
+{
+    if (length_bytes > CMDLINE_MAX_BYTES)
+        return -E2BIG;
+    if (length_bytes > 0 && memchr(bytes, '\0', length_bytes))
+        return -EINVAL;
+    size_t first = line_length(bytes, length_bytes);
+    rewrite_line(to, bytes, bytes + first, disk);
+    text_append_bytes(to, bytes + first, length_bytes - first);
+    return to->failed ? -E2BIG : 0;
+}
+
+/* ---- the iPXE script ---- */
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+/* In a script's word everything but these must be percent-encoded: blanks end it, `$` and `%` begin something. */
+static void append_url_path(struct text *to, const char *path)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/+,@=";
+
+    for (const char *p = path; *p; p++) {
+        if (strchr(plain, *p))
+            text_append_bytes(to, p, 1);
+        else
+            text_appendf(to, "%%%02X", (uint8_t)*p);
+    }
+}
+
+/* iPXE splits a line into words, looks for `||`, `&&`, `;` and a leading `#` among them, and only then expands
+ * `${…}`: a first character that comes from a setting is not looked at. */
+static bool is_special_word(const struct word *word)
+{
+    static const char *const operators[] = {"||", "&&", ";"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(operators); i++) {
+        if (word->length_bytes == strlen(operators[i]) && word_starts(word, operators[i]))
+            return true;
+    }
+    return word->at[0] == '#';
+}
+
+static bool would_expand(const struct word *word)
+{
+    const char *start = memmem(word->at, word->length_bytes, "${", 2);
+
+    return start && memchr(start, '}', (size_t)(word->at + word->length_bytes - start));
+}
+
+/* The next word as iPXE sees it: quotes mean nothing there. NULL at the end. */
+static const char *next_plain_word(const char *at, const char *end, struct word *word)
+{
+    while (at < end && is_blank(*at))
+        at++;
+    word->at = at;
+    while (at < end && !is_blank(*at))
+        at++;
+    word->length_bytes = (size_t)(at - word->at);
+    return word->length_bytes ? at : NULL;
+}
+
+static int append_arguments(struct text *to, const char *line, const char *end)
+{
+    struct word word;
+    const char *at = line;
+
+    while ((at = next_plain_word(at, end, &word))) {
+        if (would_expand(&word))
+            return -EINVAL;
+        text_append(to, " ");
+        if (is_special_word(&word)) {
+            text_appendf(to, "${char-%02x:string}", (uint8_t)word.at[0]);
+            word.at++;
+            word.length_bytes--;
+        }
+        text_append_bytes(to, word.at, word.length_bytes);
+    }
+    return 0;
+}
+
+/* A setting for each special first character that occurs. */
+static void append_settings(struct text *to, const char *line, const char *end)
+{
+    struct word word;
+    bool seen[256] = {false};
+    const char *at = line;
+
+    while ((at = next_plain_word(at, end, &word))) {
+        uint8_t first = (uint8_t)word.at[0];
+        if (is_special_word(&word) && !seen[first])
+            text_appendf(to, "set char-%02x:hex %02x\n", first, first);
+        seen[first] = seen[first] || is_special_word(&word);
+    }
+}
+
+int template_ipxe(struct text *to, const struct ipxe_script *script)
+{
+    const char *line = script->cmdline;
+    const char *end = line + line_length(line, script->cmdline_length_bytes);
+
+    text_append(to, "#!ipxe\n");
+    append_settings(to, line, end);
+    text_appendf(to, "kernel %s", script->base_url);
+    append_url_path(to, script->kernel);
+    int r = append_arguments(to, line, end);
+    if (r < 0)
+        return r;
+    /* A kernel started by UEFI finds its initramfs by this word; it comes last, so that no line ends in `\`. */
+    for (size_t i = 0; i < script->initramfs_count; i++) {
+        text_append(to, " initrd=");
+        append_url_path(to, base_name(script->initramfs[i]));
+    }
+    text_append(to, script->initramfs_count ? "\n" : " \n");
+    for (size_t i = 0; i < script->initramfs_count; i++) {
+        text_append(to, "initrd --name ");
+        append_url_path(to, base_name(script->initramfs[i]));
+        text_appendf(to, " %s", script->base_url);
+        append_url_path(to, script->initramfs[i]);
+        text_append(to, "\n");
+    }
+    text_append(to, "boot\n");
+    return to->failed ? -E2BIG : 0;
+}

@@ -1,0 +1,64 @@
+/*
+ * One TCP connection of the iSCSI service, from accept to close, on its loop. Private to service and connection.
+ */
+#pragma once
+
+#include "iscsi/registry.h"
+#include "iscsi/service.h"
+#include "iscsi/session.h"
+#include "loop/stream.h"
+
+/* One loop's share of the service. */
+struct iscsi_loop {
+    struct iscsi_service *service;
+    struct loop *loop;
+    unsigned index;
+    struct stream_pool *pool;
+    struct connection *connections;
+    unsigned connection_count;
+    bool stopping;
+};
+
+/* A volume that is open, shared by all sessions of its machine. */
+struct open_disk {
+    struct open_disk *next;
+    char volume[STORE_NAME_SIZE];
+    struct scsi_disk *disk;
+    unsigned users;
+};
+
+struct iscsi_service {
+    struct iscsi_options options;
+    char *iqn_prefix;
+    struct listener *listener;
+    struct iscsi_loop loops[ISCSI_LOOPS_MAX];
+    unsigned next_loop;
+    struct registry registry;
+
+    pthread_mutex_t disks_lock; /* guards `disks`; held while a volume is opened, so only taken on workers */
+    struct open_disk *disks;
+
+    void (*stopped)(void *arg); /* control loop only */
+    void *stopped_arg;
+    unsigned loops_left;
+};
+
+/* Takes the descriptor. On the loop's thread. */
+void connection_open(struct iscsi_loop *loop, int fd, const struct sockaddr_in *peer);
+/* Closes the connection with this id, if it is still there. */
+void connection_close_by_id(struct iscsi_loop *loop, uint64_t id);
+/* Its login goes on: what it waited for is gone. */
+void connection_retry_by_id(struct iscsi_loop *loop, uint64_t id);
+/* Lets commands that run finish, then closes. */
+void connection_close_all(struct iscsi_loop *loop);
+
+/* service.c */
+
+/* May block. 0 or negative errno; `service_close_disk` gives it back. */
+int service_open_disk(struct iscsi_service *service, const char *volume, struct open_disk **disk);
+void service_close_disk(struct iscsi_service *service, struct open_disk *disk);
+/* The last connection of a stopping loop has gone. */
+void service_loop_is_empty(struct iscsi_loop *loop);
+/* Calls `fn(loop, id)` on that loop's thread. */
+void service_call(struct iscsi_service *service, unsigned loop_index, uint64_t id,
+                  void (*fn)(struct iscsi_loop *loop, uint64_t id));

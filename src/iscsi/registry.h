@@ -1,0 +1,79 @@
+/*
+ * Who is logged in: every session of the service, on whichever loop it lives.
+ *
+ * The one place where sessions of different loops meet: reinstatement (RFC 7143 6.3.5), limits, and what the API shows.
+ * One lock, held for moments. Entries belong to their connections.
+ */
+#pragma once
+
+#include "fleet/machine.h"
+#include "iscsi/login.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum {
+    REGISTRY_SESSIONS_MAX = 16384,
+    REGISTRY_MACHINE_SESSIONS_MAX = 8, /* a machine that reboots from iPXE leaves one behind each time */
+};
+
+struct registry_entry {
+    struct registry_entry *next;
+    uint64_t id;
+    unsigned loop_index;
+    void (*retry)(struct registry_entry *entry); /* from any thread: what it waited for is gone */
+    void (*close)(struct registry_entry *entry); /* from any thread */
+
+    char initiator_name[ISCSI_NAME_SIZE];
+    char target_name[ISCSI_NAME_SIZE];
+    uint8_t isid[ISCSI_ISID_BYTES];
+    uint16_t tsih;
+    uint64_t machine_id; /* 0: a discovery session */
+    char machine[NAME_SIZE];
+    uint32_t address;
+    uint16_t port;
+    uint64_t since_seconds;
+    bool entered; /* in full feature phase */
+    bool waiting; /* for its predecessor to end */
+    bool closing;
+
+    atomic_uint_fast64_t commands;
+    atomic_uint_fast64_t read_bytes;
+    atomic_uint_fast64_t written_bytes;
+    atomic_uint_fast64_t last_active_ms; /* monotonic */
+    atomic_uint stage;                   /* enum stage that it has reached */
+};
+
+struct registry {
+    pthread_mutex_t lock; /* guards all below, and the plain members of the entries */
+    struct registry_entry *first;
+    unsigned count;
+    uint64_t last_id;
+    uint16_t last_tsih;
+};
+
+/* The predecessor that a login replaces, for its caller to tell of. */
+struct registry_predecessor {
+    bool found;
+    uint32_t address;
+    uint64_t idle_ms;
+    unsigned stage;
+};
+
+void registry_init(struct registry *registry);
+/* All entries must have been removed. */
+void registry_end(struct registry *registry);
+
+/* False when there are too many. Gives the entry its id. */
+bool registry_add(struct registry *registry, struct registry_entry *entry);
+/* Wakes those who waited for it. */
+void registry_remove(struct registry *registry, struct registry_entry *entry);
+
+/* Asks for full feature phase: LOGIN_SUCCESS and a TSIH; or a refusal; or `*wait`: an older session with the same names
+ * and ISID is being closed, and `retry` will be called. `now_ms` is monotonic. */
+enum login_status registry_enter(struct registry *registry, struct registry_entry *entry, uint64_t now_ms,
+                                 struct registry_predecessor *predecessor, bool *wait);
+/* Asks every session of a machine (0: all sessions) to close. */
+void registry_close_machine(struct registry *registry, uint64_t machine_id);
+/* Calls `fn` for each session in full feature phase, with the lock held. */
+void registry_for_each(struct registry *registry, void (*fn)(const struct registry_entry *entry, void *arg), void *arg);

@@ -1,0 +1,267 @@
+#include "iscsi/service.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "iscsi/connection.h"
+#include "loop/listener.h"
+
+/* ---- disks that are open ---- */
+
+static struct open_disk **find_disk(struct iscsi_service *service, const char *volume)
+{
+    struct open_disk **at = &service->disks;
+
+    while (*at && !string_equal((*at)->volume, volume))
+        at = &(*at)->next;
+    return at;
+}
+
+static int open_new_disk(struct iscsi_service *service, const char *name, struct open_disk **disk)
+{
+    struct volume *volume;
+    int r = store_volume_open(service->options.store, name, &volume);
+
+    if (r < 0)
+        return r;
+    *disk = xcalloc(1, sizeof(**disk));
+    COPY_STRING((*disk)->volume, name);
+    (*disk)->disk = scsi_disk_new(volume);
+    volume_unref(volume);
+    (*disk)->next = service->disks;
+    service->disks = *disk;
+    return 0;
+}
+
+int service_open_disk(struct iscsi_service *service, const char *volume, struct open_disk **disk)
+{
+    int r = 0;
+
+    pthread_mutex_lock(&service->disks_lock);
+    struct open_disk *found = *find_disk(service, volume);
+    if (!found)
+        r = open_new_disk(service, volume, &found);
+    if (r == 0) {
+        found->users++;
+        *disk = found;
+    }
+    pthread_mutex_unlock(&service->disks_lock);
+    return r;
+}
+
+void service_close_disk(struct iscsi_service *service, struct open_disk *disk)
+{
+    pthread_mutex_lock(&service->disks_lock);
+    if (--disk->users == 0) {
+        *find_disk(service, disk->volume) = disk->next;
+        scsi_disk_unref(disk->disk);
+        free(disk);
+    }
+    pthread_mutex_unlock(&service->disks_lock);
+}
+
+/* ---- between loops ---- */
+
+struct message {
+    struct iscsi_loop *loop;
+    uint64_t id;
+    void (*fn)(struct iscsi_loop *loop, uint64_t id);
+};
+
+static void deliver(void *arg)
+{
+    struct message *message = arg;
+
+    message->fn(message->loop, message->id);
+    free(message);
+}
+
+void service_call(struct iscsi_service *service, unsigned loop_index, uint64_t id,
+                  void (*fn)(struct iscsi_loop *loop, uint64_t id))
+{
+    struct message *message = xcalloc(1, sizeof(*message));
+
+    *message = (struct message){&service->loops[loop_index], id, fn};
+    loop_call(message->loop->loop, deliver, message);
+}
+
+struct newcomer {
+    struct iscsi_loop *loop;
+    int fd;
+    struct sockaddr_in peer;
+};
+
+static void take_newcomer(void *arg)
+{
+    struct newcomer *newcomer = arg;
+
+    connection_open(newcomer->loop, newcomer->fd, &newcomer->peer);
+    free(newcomer);
+}
+
+static void accepted(void *arg, int fd, const struct sockaddr_in *peer)
+{
+    struct iscsi_service *service = arg;
+    struct newcomer *newcomer = xcalloc(1, sizeof(*newcomer));
+
+    newcomer->loop = &service->loops[service->next_loop++ % service->options.loop_count];
+    newcomer->fd = fd;
+    newcomer->peer = *peer;
+    loop_call(newcomer->loop->loop, take_newcomer, newcomer);
+}
+
+/* ---- life ---- */
+
+int iscsi_service_open(const struct iscsi_options *options, struct iscsi_service **service)
+{
+    struct listener_options where = {.address = options->address, .port = options->port};
+    struct listener *listener;
+    int r = listener_open(&where, &listener);
+
+    if (r < 0)
+        return r;
+    CHECK(options->loop_count >= 1 && options->loop_count <= ISCSI_LOOPS_MAX);
+    struct iscsi_service *s = xcalloc(1, sizeof(*s));
+    s->options = *options;
+    s->iqn_prefix = xstrdup(options->iqn_prefix);
+    s->listener = listener;
+    registry_init(&s->registry);
+    pthread_mutex_init(&s->disks_lock, NULL);
+    for (unsigned i = 0; i < options->loop_count; i++) {
+        struct iscsi_loop *loop = &s->loops[i];
+        *loop = (struct iscsi_loop){.service = s, .loop = options->loops[i], .index = i};
+        loop->pool = stream_pool_new(loop->loop);
+    }
+    *service = s;
+    return 0;
+}
+
+void iscsi_service_start(struct iscsi_service *service)
+{
+    listener_start(service->listener, service->options.control, accepted, service);
+}
+
+static void loop_has_stopped(void *arg)
+{
+    struct iscsi_service *service = arg;
+
+    if (--service->loops_left == 0)
+        service->stopped(service->stopped_arg);
+}
+
+void service_loop_is_empty(struct iscsi_loop *loop)
+{
+    loop_call(loop->service->options.control, loop_has_stopped, loop->service);
+}
+
+static void stop_loop(void *arg)
+{
+    struct iscsi_loop *loop = arg;
+
+    loop->stopping = true;
+    if (loop->connection_count)
+        connection_close_all(loop);
+    else
+        service_loop_is_empty(loop);
+}
+
+void iscsi_service_stop(struct iscsi_service *service, void (*done)(void *arg), void *arg)
+{
+    listener_free(TAKE_PTR(service->listener));
+    service->stopped = done;
+    service->stopped_arg = arg;
+    service->loops_left = service->options.loop_count;
+    for (unsigned i = 0; i < service->options.loop_count; i++)
+        loop_call(service->loops[i].loop, stop_loop, &service->loops[i]);
+}
+
+void iscsi_service_free(struct iscsi_service *service)
+{
+    if (!service)
+        return;
+    listener_free(service->listener);
+    for (unsigned i = 0; i < service->options.loop_count; i++)
+        stream_pool_free(service->loops[i].pool);
+    registry_end(&service->registry);
+    CHECK(!service->disks);
+    pthread_mutex_destroy(&service->disks_lock);
+    free(service->iqn_prefix);
+    free(service);
+}
+
+uint16_t iscsi_service_port(const struct iscsi_service *service)
+{
+    return listener_port(service->listener);
+}
+
+/* ---- for the API ---- */
+
+struct collection {
+    struct iscsi_session_info *infos;
+    size_t count;
+    size_t capacity;
+    uint64_t now_ms;
+};
+
+static void collect(const struct registry_entry *entry, void *arg)
+{
+    struct collection *all = arg;
+
+    if (all->count == all->capacity) {
+        all->capacity = MAX(all->capacity * 2, (size_t)16);
+        all->infos = xrealloc(all->infos, all->capacity, sizeof(*all->infos));
+    }
+    struct iscsi_session_info *info = &all->infos[all->count++];
+    uint64_t active_ms = atomic_load(&entry->last_active_ms);
+    *info = (struct iscsi_session_info){
+        .machine_id = entry->machine_id,
+        .address = entry->address,
+        .port = entry->port,
+        .since_seconds = entry->since_seconds,
+        .idle_ms = all->now_ms > active_ms ? all->now_ms - active_ms : 0,
+        .commands = atomic_load(&entry->commands),
+        .read_bytes = atomic_load(&entry->read_bytes),
+        .written_bytes = atomic_load(&entry->written_bytes),
+    };
+    COPY_STRING(info->machine, entry->machine);
+    COPY_STRING(info->initiator_name, entry->initiator_name);
+}
+
+void iscsi_service_sessions(struct iscsi_service *service, struct iscsi_session_info **infos, size_t *count)
+{
+    struct collection all = {.now_ms = clock_monotonic_ms()};
+
+    registry_for_each(&service->registry, collect, &all);
+    *infos = all.infos;
+    *count = all.count;
+}
+
+struct search {
+    uint64_t machine_id;
+    bool found;
+    uint32_t address;
+};
+
+static void look(const struct registry_entry *entry, void *arg)
+{
+    struct search *search = arg;
+
+    if (entry->machine_id != search->machine_id)
+        return;
+    search->found = true;
+    search->address = entry->address;
+}
+
+bool iscsi_service_in_use(struct iscsi_service *service, uint64_t machine_id, uint32_t *address)
+{
+    struct search search = {.machine_id = machine_id};
+
+    registry_for_each(&service->registry, look, &search);
+    *address = search.address;
+    return search.found;
+}
+
+void iscsi_service_disconnect(struct iscsi_service *service, uint64_t machine_id)
+{
+    CHECK(machine_id != 0);
+    registry_close_machine(&service->registry, machine_id);
+}

@@ -1,0 +1,382 @@
+#include "scsi/disk.h"
+
+#include "scsi/table.h"
+
+#include <stdio.h>
+
+enum { LBA_6_MASK = 0x1fffff, BLOCKS_6_FOR_ZERO = 256 };
+
+static const enum sense_code attention_codes[] = {
+    [ATTENTION_POWER_ON] = SENSE_CODE_POWER_ON,
+    [ATTENTION_RESET] = SENSE_CODE_DEVICE_RESET,
+    [ATTENTION_NEXUS_LOSS] = SENSE_CODE_NEXUS_LOSS,
+    [ATTENTION_CAPACITY] = SENSE_CODE_CAPACITY_CHANGED,
+    [ATTENTION_MODE] = SENSE_CODE_MODE_CHANGED,
+    [ATTENTION_RESERVATIONS_PREEMPTED] = SENSE_CODE_RESERVATIONS_PREEMPTED,
+    [ATTENTION_RESERVATIONS_RELEASED] = SENSE_CODE_RESERVATIONS_RELEASED,
+    [ATTENTION_REGISTRATIONS_PREEMPTED] = SENSE_CODE_REGISTRATIONS_PREEMPTED,
+    [ATTENTION_LUNS] = SENSE_CODE_LUNS_CHANGED,
+};
+
+/* ---- disks and nexuses ---- */
+
+struct scsi_disk *scsi_disk_new(struct volume *volume)
+{
+    struct scsi_disk *disk = xcalloc(1, sizeof(*disk));
+    const uint8_t *uuid = volume_uuid(volume);
+
+    disk->volume = volume_ref(volume);
+    for (size_t i = 0; i < 16; i++)
+        snprintf(disk->serial + 2 * i, 3, "%02x", uuid[i]);
+    atomic_init(&disk->references, 1);
+    pthread_mutex_init(&disk->lock, NULL);
+    pthread_mutex_init(&disk->update_lock, NULL);
+    disk->mode.write_cache = true;
+    disk->announced_bytes = volume_size_bytes(volume);
+    return disk;
+}
+
+struct scsi_disk *scsi_disk_ref(struct scsi_disk *disk)
+{
+    atomic_fetch_add(&disk->references, 1);
+    return disk;
+}
+
+void scsi_disk_unref(struct scsi_disk *disk)
+{
+    if (!disk || atomic_fetch_sub(&disk->references, 1) != 1)
+        return;
+    volume_unref(disk->volume);
+    pthread_mutex_destroy(&disk->update_lock);
+    pthread_mutex_destroy(&disk->lock);
+    free(disk);
+}
+
+void scsi_nexus_init(struct scsi_nexus *nexus, const char *target_name, uint16_t portal_group)
+{
+    memset(nexus, 0, sizeof(*nexus));
+    COPY_STRING(nexus->target_name, target_name);
+    nexus->portal_group = portal_group;
+}
+
+static bool add_path(struct scsi_disk *disk, struct scsi_path *path)
+{
+    for (size_t i = 0; i < SCSI_NEXUSES_MAX; i++) {
+        if (!disk->paths[i]) {
+            disk->paths[i] = path;
+            return true;
+        }
+    }
+    return false;
+}
+
+int scsi_nexus_attach(struct scsi_nexus *nexus, unsigned lun, struct scsi_disk *disk)
+{
+    struct scsi_path *path = &nexus->paths[lun];
+
+    CHECK(lun < SCSI_LUNS_MAX && !path->disk);
+    pthread_mutex_lock(&disk->lock);
+    bool added = add_path(disk, path);
+    pthread_mutex_unlock(&disk->lock);
+    if (!added)
+        return -EBUSY;
+    path->nexus = nexus;
+    path->disk = scsi_disk_ref(disk);
+    atomic_store(&path->attentions, 1u << ATTENTION_POWER_ON);
+    return 0;
+}
+
+static void detach(struct scsi_path *path)
+{
+    struct scsi_disk *disk = path->disk;
+
+    pthread_mutex_lock(&disk->lock);
+    for (size_t i = 0; i < SCSI_NEXUSES_MAX; i++) {
+        if (disk->paths[i] == path)
+            disk->paths[i] = NULL;
+    }
+    if (disk->reserved_by == path)
+        disk->reserved_by = NULL;
+    pthread_mutex_unlock(&disk->lock);
+    path->disk = NULL;
+    scsi_disk_unref(disk);
+}
+
+void scsi_nexus_end(struct scsi_nexus *nexus)
+{
+    for (size_t i = 0; i < SCSI_LUNS_MAX; i++) {
+        if (nexus->paths[i].disk)
+            detach(&nexus->paths[i]);
+    }
+}
+
+void scsi_tell_others(struct scsi_disk *disk, const struct scsi_path *except, enum scsi_attention attention)
+{
+    for (size_t i = 0; i < SCSI_NEXUSES_MAX; i++) {
+        if (disk->paths[i] && disk->paths[i] != except)
+            atomic_fetch_or(&disk->paths[i]->attentions, 1u << attention);
+    }
+}
+
+static void reset_path(struct scsi_path *path)
+{
+    struct scsi_disk *disk = path->disk;
+
+    pthread_mutex_lock(&disk->lock);
+    disk->reserved_by = NULL;
+    disk->mode = (struct scsi_mode){.write_cache = true};
+    scsi_tell_others(disk, path, ATTENTION_RESET);
+    pthread_mutex_unlock(&disk->lock);
+}
+
+bool scsi_nexus_reset(struct scsi_nexus *nexus, int lun)
+{
+    bool found = false;
+
+    for (int i = 0; i < SCSI_LUNS_MAX; i++) {
+        if ((lun < 0 || lun == i) && nexus->paths[i].disk) {
+            reset_path(&nexus->paths[i]);
+            found = true;
+        }
+    }
+    return found || lun < 0;
+}
+
+int scsi_lun_number(const uint8_t lun[8])
+{
+    static const uint8_t zeros[6];
+
+    /* Peripheral device addressing on bus 0, or flat addressing. */
+    if ((lun[0] != 0 && lun[0] != 0x40) || lun[1] >= SCSI_LUNS_MAX || memcmp(lun + 2, zeros, sizeof(zeros)) != 0)
+        return -1;
+    return lun[1];
+}
+
+/* ---- ending a command ---- */
+
+void scsi_fail(struct scsi_command *command, enum sense_key key, enum sense_code code)
+{
+    command->status = SCSI_CHECK_CONDITION;
+    command->sense = (struct sense){.key = key, .code = code};
+    command->in_bytes = 0;
+}
+
+void scsi_fail_cdb(struct scsi_command *command, unsigned at)
+{
+    scsi_fail(command, SENSE_ILLEGAL_REQUEST, SENSE_CODE_INVALID_FIELD_IN_CDB);
+    command->sense.has_field = true;
+    command->sense.field_in_cdb = true;
+    command->sense.field = (uint16_t)at;
+}
+
+void scsi_fail_volume(struct scsi_command *command, int error, bool writing)
+{
+    switch (error) {
+    case -ENOSPC:
+    case -EDQUOT:
+        scsi_fail(command, SENSE_DATA_PROTECT, SENSE_CODE_NO_SPACE);
+        break;
+    case -EROFS:
+        scsi_fail(command, SENSE_DATA_PROTECT, SENSE_CODE_WRITE_PROTECTED);
+        break;
+    case -EINVAL:
+        scsi_fail(command, SENSE_ILLEGAL_REQUEST, SENSE_CODE_LBA_OUT_OF_RANGE);
+        break;
+    case -EIO:
+        scsi_fail(command, SENSE_MEDIUM_ERROR, writing ? SENSE_CODE_WRITE_ERROR : SENSE_CODE_READ_ERROR);
+        break;
+    default:
+        scsi_fail(command, SENSE_HARDWARE_ERROR, SENSE_CODE_INTERNAL_FAILURE);
+    }
+}
+
+void scsi_answer(struct scsi_command *command, const void *bytes, size_t length_bytes)
+{
+    size_t given = MIN(length_bytes, command->length_bytes);
+
+    command->status = SCSI_GOOD;
+    command->in_bytes = given;
+    if (!given)
+        return;
+    command->in = xcalloc(1, given);
+    memcpy(command->in, bytes, given);
+}
+
+void scsi_command_end(struct scsi_command *command)
+{
+    free(command->out);
+    free(command->in);
+    command->out = command->in = NULL;
+}
+
+/* ---- checking a command ---- */
+
+static void fail_unknown(struct scsi_command *command)
+{
+    bool service_actions;
+
+    if (scsi_table_has_opcode(command->cdb[0], &service_actions))
+        scsi_fail_cdb(command, 1);
+    else
+        scsi_fail(command, SENSE_ILLEGAL_REQUEST, SENSE_CODE_INVALID_OPCODE);
+}
+
+static void notice_growth(struct scsi_disk *disk)
+{
+    uint64_t size = volume_size_bytes(disk->volume);
+
+    if (size == disk->announced_bytes)
+        return;
+    disk->announced_bytes = size;
+    scsi_tell_others(disk, NULL, ATTENTION_CAPACITY);
+}
+
+/* Ends the command with the first thing that this nexus has not been told yet. */
+static bool reports_attention(struct scsi_command *command)
+{
+    unsigned pending = atomic_load(&command->path->attentions);
+
+    if (!pending || command->entry->flags & ENTRY_NO_ATTENTION)
+        return false;
+    int first = __builtin_ctz(pending);
+    atomic_fetch_and(&command->path->attentions, ~(1u << first));
+    scsi_fail(command, SENSE_UNIT_ATTENTION, attention_codes[first]);
+    return true;
+}
+
+static void decode_numbers(struct scsi_command *command)
+{
+    const struct scsi_entry *entry = command->entry;
+
+    command->lba = cdb_number(command->cdb, entry->lba);
+    command->blocks = cdb_number(command->cdb, entry->blocks);
+    command->length_bytes = cdb_number(command->cdb, entry->length);
+    if (entry->blocks.width && cdb_length_bytes(entry->opcode) == 6) {
+        command->lba &= LBA_6_MASK;
+        command->blocks = command->blocks ? command->blocks : BLOCKS_6_FOR_ZERO;
+    }
+}
+
+static bool in_range(const struct scsi_command *command)
+{
+    uint64_t capacity = volume_size_bytes(command->disk->volume) / VOLUME_SECTOR_BYTES;
+
+    /* An LBA equal to the capacity is outside even for a command of no blocks. */
+    return command->lba < capacity && command->blocks <= capacity - command->lba;
+}
+
+static bool is_write_protected(struct scsi_command *command)
+{
+    struct scsi_disk *disk = command->disk;
+
+    pthread_mutex_lock(&disk->lock);
+    bool protected = disk->mode.write_protect;
+    pthread_mutex_unlock(&disk->lock);
+    return protected || volume_is_read_only(disk->volume);
+}
+
+static void check_against_table(struct scsi_command *command)
+{
+    unsigned flags = command->entry->flags;
+
+    if (flags & ENTRY_PROTECT && command->cdb[1] & CDB1_PROTECT)
+        scsi_fail_cdb(command, 1);
+    else if (flags & ENTRY_WRITES && is_write_protected(command))
+        scsi_fail(command, SENSE_DATA_PROTECT, SENSE_CODE_WRITE_PROTECTED);
+    else if (flags & ENTRY_RANGE && !in_range(command))
+        scsi_fail(command, SENSE_ILLEGAL_REQUEST, SENSE_CODE_LBA_OUT_OF_RANGE);
+    else if (flags & ENTRY_DATA_OUT_BLOCKS)
+        command->out_bytes = command->blocks * VOLUME_SECTOR_BYTES;
+    else if (flags & ENTRY_DATA_OUT_LENGTH)
+        command->out_bytes = command->length_bytes;
+    else if (flags & ENTRY_READS)
+        command->in_bytes = command->blocks * VOLUME_SECTOR_BYTES;
+}
+
+/* What the disk's other users mean for this command. */
+static void check_shared_state(struct scsi_command *command)
+{
+    struct scsi_disk *disk = command->disk;
+
+    pthread_mutex_lock(&disk->lock);
+    notice_growth(disk);
+    command->descriptor_sense = disk->mode.descriptor_sense;
+    bool conflict = disk->reserved_by && disk->reserved_by != command->path &&
+                    !(command->entry->flags & ENTRY_THROUGH_RESERVATION);
+    pthread_mutex_unlock(&disk->lock);
+    if (!reports_attention(command) && conflict)
+        command->status = SCSI_RESERVATION_CONFLICT;
+}
+
+static void check_data_length(struct scsi_command *command)
+{
+    if (command->entry->flags & ENTRY_EXACT_DATA && command->out_bytes && command->out_offered != command->out_bytes)
+        scsi_fail(command, SENSE_ILLEGAL_REQUEST, SENSE_CODE_INVALID_FIELD_IN_UNIT);
+}
+
+static enum scsi_step next_step(const struct scsi_command *command)
+{
+    if (command->status != SCSI_GOOD)
+        return SCSI_ANSWERED;
+    if (command->entry->flags & ENTRY_READS)
+        return command->in_bytes ? SCSI_READ : SCSI_ANSWERED;
+    return command->out_bytes ? SCSI_TAKE : SCSI_EXECUTE;
+}
+
+static bool find_disk(struct scsi_command *command)
+{
+    int lun = scsi_lun_number(command->lun);
+
+    command->path = lun >= 0 && command->nexus->paths[lun].disk ? &command->nexus->paths[lun] : NULL;
+    command->disk = command->path ? command->path->disk : NULL;
+    return command->disk != NULL;
+}
+
+enum scsi_step scsi_begin(struct scsi_command *command)
+{
+    bool has_disk = find_disk(command);
+
+    command->status = SCSI_GOOD;
+    command->entry = scsi_table_find(command->cdb);
+    if (!has_disk && !(command->entry && command->entry->flags & ENTRY_ANY_LUN)) {
+        scsi_fail(command, SENSE_ILLEGAL_REQUEST, SENSE_CODE_LUN_NOT_SUPPORTED);
+        return SCSI_ANSWERED;
+    }
+    if (!command->entry) {
+        fail_unknown(command);
+        return SCSI_ANSWERED;
+    }
+    command->may_block = command->entry->flags & ENTRY_BLOCKS;
+    decode_numbers(command);
+    if (has_disk)
+        check_shared_state(command);
+    if (command->status == SCSI_GOOD)
+        check_against_table(command);
+    if (command->status == SCSI_GOOD && command->entry->check)
+        command->entry->check(command);
+    if (command->status == SCSI_GOOD)
+        check_data_length(command);
+    return next_step(command);
+}
+
+int scsi_execute(struct scsi_command *command, enum volume_wait wait)
+{
+    if (command->out_received < command->out_bytes && command->entry->flags & ENTRY_DATA_OUT_LENGTH) {
+        scsi_fail(command, SENSE_ILLEGAL_REQUEST, SENSE_CODE_PARAMETER_LIST_LENGTH);
+        return 0;
+    }
+    if (command->may_block && wait == VOLUME_NO_WAIT)
+        return -EAGAIN;
+    return command->entry->run(command, wait);
+}
+
+int scsi_read(struct scsi_command *command, uint64_t offset, void *to, size_t length_bytes, enum volume_wait wait)
+{
+    struct iovec vec = {to, length_bytes};
+    int r = volume_read(command->disk->volume, &vec, 1, command->lba * VOLUME_SECTOR_BYTES + offset, wait);
+
+    if (r == 0 || r == -EAGAIN)
+        return r;
+    scsi_fail_volume(command, r, false);
+    return -EIO;
+}

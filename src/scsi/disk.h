@@ -1,0 +1,161 @@
+/*
+ * A SCSI disk over a volume: commands in, status, data and sense out (SPC-4, SBC-3).
+ *
+ * A disk is shared by all who are logged in to it; what they share (mode pages, pending unit attentions, reservations)
+ * has one lock. A nexus is one initiator's session with one target and sees the target's disks as its LUNs. A command
+ * belongs to one nexus and is used by one thread at a time. Nothing here knows iSCSI, sockets or threads.
+ *
+ * How a transport runs a command:
+ *   1. `scsi_begin` checks it and says what comes next;
+ *   2. SCSI_TAKE: it collects `out_bytes` from the initiator (as many as came go to `out`, `out_received`), then goes
+ *      on with `scsi_execute`;
+ *   3. SCSI_EXECUTE: `scsi_execute`, on a worker if it says -EAGAIN or if `may_block`;
+ *   4. SCSI_READ: `scsi_read` piece by piece, wherever -EAGAIN makes it go;
+ *   5. SCSI_ANSWERED (also after 3): status, sense, and `in`/`in_bytes` are there. `scsi_command_end` frees them.
+ */
+#pragma once
+
+#include "scsi/cdb.h"
+#include "scsi/sense.h"
+#include "store/volume.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum {
+    SCSI_LUNS_MAX = 8,          /* disks of one target */
+    SCSI_NEXUSES_MAX = 64,      /* sessions with one disk at a time */
+    SCSI_WRITE_MAX_BLOCKS = 16384, /* 8 MiB: what one command may bring, and what we ask initiators to keep to */
+    SCSI_READ_MAX_BLOCKS = 1 << 20, /* firmware that asks no limits reads 32 MiB at once; it is sent in pieces */
+    SCSI_COMPARE_MAX_BLOCKS = 255,
+    SCSI_UNMAP_MAX_DESCRIPTORS = 256,
+    SCSI_ANSWER_MAX_BYTES = 8192,
+    SCSI_PARAMETERS_MAX_BYTES = 65535,
+};
+
+enum scsi_status {
+    SCSI_GOOD = 0x00,
+    SCSI_CHECK_CONDITION = 0x02,
+    SCSI_CONDITION_MET = 0x04,
+    SCSI_BUSY = 0x08,
+    SCSI_RESERVATION_CONFLICT = 0x18,
+    SCSI_TASK_SET_FULL = 0x28,
+    SCSI_TASK_ABORTED = 0x40,
+};
+
+/* What a nexus will be told once, before its next command, in the order in which it is told. */
+enum scsi_attention {
+    ATTENTION_POWER_ON,
+    ATTENTION_RESET,
+    ATTENTION_NEXUS_LOSS,
+    ATTENTION_CAPACITY,
+    ATTENTION_MODE,
+    ATTENTION_RESERVATIONS_PREEMPTED,
+    ATTENTION_RESERVATIONS_RELEASED,
+    ATTENTION_REGISTRATIONS_PREEMPTED,
+    ATTENTION_LUNS,
+};
+
+struct scsi_nexus;
+
+/* One disk as one nexus sees it. */
+struct scsi_path {
+    struct scsi_nexus *nexus;
+    struct scsi_disk *disk;
+    atomic_uint attentions; /* bits of enum scsi_attention */
+};
+
+struct scsi_mode {
+    bool write_cache;      /* WCE */
+    bool descriptor_sense; /* D_SENSE */
+    bool write_protect;    /* SWP */
+};
+
+struct scsi_disk {
+    struct volume *volume;
+    char serial[33]; /* the volume's UUID in hexadecimal */
+    atomic_uint references;
+
+    pthread_mutex_t lock; /* guards all below; held for moments, never while waiting for the volume */
+    struct scsi_path *paths[SCSI_NEXUSES_MAX];
+    struct scsi_mode mode;
+    uint64_t announced_bytes; /* the size that initiators were told */
+    struct scsi_path *reserved_by; /* RESERVE(6); NULL when nobody holds it */
+
+    pthread_mutex_t update_lock; /* one read-modify-write (ORWRITE) at a time */
+};
+
+struct scsi_nexus {
+    char target_name[224];
+    uint16_t portal_group;
+    struct scsi_path paths[SCSI_LUNS_MAX]; /* by LUN; `disk` NULL where there is none */
+};
+
+enum scsi_step { SCSI_ANSWERED, SCSI_TAKE, SCSI_EXECUTE, SCSI_READ };
+
+struct scsi_entry;
+
+struct scsi_command {
+    /* set by the transport */
+    struct scsi_nexus *nexus;
+    uint8_t lun[8];
+    uint8_t cdb[CDB_BYTES];
+    size_t out_offered;  /* data-out that the initiator announced */
+    uint8_t *out;        /* freed by `scsi_command_end` */
+    size_t out_received; /* bytes of `out` that came and that the CDB wants */
+
+    /* set by `scsi_begin` */
+    const struct scsi_entry *entry;
+    struct scsi_path *path; /* NULL where the LUN has no disk */
+    struct scsi_disk *disk;
+    bool may_block;
+    uint64_t lba;
+    uint64_t blocks;
+    size_t length_bytes; /* allocation or parameter list length */
+    size_t out_bytes;    /* how much data-out belongs to this CDB */
+    uint64_t in_bytes;   /* how much data-in: of a read at once, else after execution */
+
+    /* the answer */
+    enum scsi_status status;
+    struct sense sense;
+    bool descriptor_sense;
+    uint8_t *in;
+};
+
+/* Refs the volume. */
+struct scsi_disk *scsi_disk_new(struct volume *volume);
+struct scsi_disk *scsi_disk_ref(struct scsi_disk *disk);
+void scsi_disk_unref(struct scsi_disk *disk);
+DEFINE_CLEANUP(scsi_disk, struct scsi_disk *, scsi_disk_unref)
+
+/* Begins with no disks. It must not move while disks are attached. */
+void scsi_nexus_init(struct scsi_nexus *nexus, const char *target_name, uint16_t portal_group);
+/* Refs the disk. -EBUSY when SCSI_NEXUSES_MAX share it already. */
+int scsi_nexus_attach(struct scsi_nexus *nexus, unsigned lun, struct scsi_disk *disk);
+/* The I_T nexus is lost: lets go of every disk and of what RESERVE held. No command may be running. */
+void scsi_nexus_end(struct scsi_nexus *nexus);
+/* LOGICAL UNIT RESET of one LUN (or, with -1, of all): other nexuses are told, reservations of RESERVE go. False if
+ * there is no such LUN. */
+bool scsi_nexus_reset(struct scsi_nexus *nexus, int lun);
+/* The number in an 8-byte LUN field; -1 if it is no LUN that a target of ours can have (SAM-5 4.7). */
+int scsi_lun_number(const uint8_t lun[8]);
+
+/* Never blocks. */
+enum scsi_step scsi_begin(struct scsi_command *command);
+/* 0 when the answer is there; -EAGAIN (only with VOLUME_NO_WAIT): nothing was done, call it on a worker. */
+int scsi_execute(struct scsi_command *command, enum volume_wait wait);
+/* `length_bytes` of the data-in of a SCSI_READ command, from `offset` of it. 0; -EAGAIN as above; -EIO: the command
+ * failed and status and sense say why. */
+int scsi_read(struct scsi_command *command, uint64_t offset, void *to, size_t length_bytes, enum volume_wait wait);
+void scsi_command_end(struct scsi_command *command);
+
+/* What the parts of this folder and the transport use to end a command. */
+void scsi_fail(struct scsi_command *command, enum sense_key key, enum sense_code code);
+/* ILLEGAL REQUEST, pointing at byte `at` of the CDB. */
+void scsi_fail_cdb(struct scsi_command *command, unsigned at);
+/* The volume said `error`; `writing` chooses between its words. */
+void scsi_fail_volume(struct scsi_command *command, int error, bool writing);
+/* Data-in of a command that is not a read: as much as the allocation length allows. */
+void scsi_answer(struct scsi_command *command, const void *bytes, size_t length_bytes);
+/* All other nexuses of the command's disk will be told. The disk's lock is held. */
+void scsi_tell_others(struct scsi_disk *disk, const struct scsi_path *except, enum scsi_attention attention);

@@ -1,0 +1,120 @@
+/*
+ * What an open store and an open volume remember. For the files of this folder only.
+ *
+ * Locks, in the order in which they may be taken:
+ *   store->tree_lock   one change of the tree at a time, and every use of meta.db; held across disk I/O
+ *   store->lock        the lists of open volumes and layers and their counts; never held across I/O
+ *   volume->lock       one volume; never held across I/O
+ */
+#pragma once
+
+#include "store/chain.h"
+#include "store/store.h"
+#include "store/tree.h"
+
+struct store {
+    const struct store_io *io;
+    char *folder;
+    int lock_fd;
+
+    pthread_mutex_t tree_lock;
+    struct tree *tree;
+    uint64_t next_layer_id;
+    struct store_import *imports; /* running ones, whose names are taken */
+
+    pthread_mutex_t lock;
+    struct volume *volumes;
+    struct layer *layers;
+};
+
+/* Blocks that somebody changes; others who want them wait (W3). Lives on its owner's stack. */
+struct claim {
+    uint64_t block;
+    uint64_t end;
+    struct claim *next;
+};
+
+struct volume {
+    struct store *store;
+    char name[STORE_NAME_SIZE];
+    uint8_t uuid[16];
+    uint64_t id;
+    bool read_only;
+
+    /* guarded by store->lock */
+    unsigned refs;
+    bool closing; /* somebody who let go of the last reference is flushing it */
+    struct volume *next;
+
+    pthread_mutex_t lock;      /* guards all below, and the map of the top */
+    pthread_cond_t changed;    /* a claim went, a round ended, a hold ended */
+    struct chain *chain;       /* layers[0] is the top, or the only layer of an image */
+    atomic_uint_fast64_t size_bytes; /* changed under the lock, read without */
+    struct claim *claims;
+    bool held;           /* a snapshot waits for claims to go: no new ones */
+    bool flushing;       /* a round runs (F2) */
+    bool stopped;        /* F4 */
+    uint64_t changes;    /* counts changing operations that returned */
+    uint64_t durable;    /* the value of `changes` up to which all is on disk */
+    uint64_t unhinted_bytes; /* written since write-back was last begun */
+};
+
+/* ---- store.c: under tree_lock ---- */
+
+void store_path(const struct store *store, char to[LAYER_PATH_SIZE], const char *file);
+/* Gives the reserve up if space is nearly gone: before what must not fail for lack of it. */
+void store_make_room(struct store *store);
+/* Takes the reserve back when there is enough space again. */
+void store_restore_reserve(struct store *store);
+/* Deletes the files of dying layers, then their rows. */
+int store_sweep_dying(struct store *store);
+/* Makes the files of a new empty layer and fills `layer` with what its row needs; its state is left to the caller. */
+int store_new_layer(struct store *store, uint64_t parent, uint64_t blocks, bool root, struct tree_layer *layer);
+/* 0, or a sentence: the name is no name, or taken. */
+int store_check_new_name(struct store *store, const char *name, struct error *error);
+/* `volume`'s row, or a sentence. */
+int store_find_volume(struct store *store, const char *name, struct tree_volume *volume, struct error *error);
+
+/* ---- open.c: under tree_lock; volume_unref is not: let go of the lock first ---- */
+
+/* The same object for everyone. */
+int store_open_volume_locked(struct store *store, const char *name, struct volume **volume);
+/* True if somebody has it open. */
+bool store_volume_is_open(struct store *store, const char *name);
+/* Opens a layer, or counts one more user of it. */
+int store_layer_get(struct store *store, const struct tree_layer *row, bool writable, struct layer **layer);
+void store_layer_put(void *store, struct layer *layer);
+
+/* ---- clone.c, snapshot.c ---- */
+
+void store_make_uuid(uint8_t uuid[16]);
+/* 0, or a sentence: no layer may be laid on this one, so many lie there already. */
+int store_check_depth(struct store *store, uint64_t layer_id, struct error *error);
+
+/* ---- import.c ---- */
+
+bool store_import_is_running(struct store *store, const char *name);
+
+/* ---- write.c ---- */
+
+/* Waits for the blocks to be free and takes them. -EIO once the volume stopped. */
+int volume_claim(struct volume *volume, struct claim *claim, uint64_t block, uint64_t end);
+void volume_unclaim(struct volume *volume, struct claim *claim);
+/* Waits until nobody changes anything, and keeps it so until volume_release. Reads go on. */
+void volume_hold(struct volume *volume);
+void volume_release(struct volume *volume);
+/* Writes into claimed blocks, copying up where needed; counts as one change. */
+int volume_write_claimed(struct volume *volume, struct iov_cursor *from, uint64_t offset, uint64_t length_bytes);
+/* Its answer to a failed write or punch: the same error, after stopping the volume if it has to (F4). */
+int volume_write_failed(struct volume *volume, int rc, const char *what);
+/* Blocks of the top are owned from now on; one change has returned. */
+void volume_note_change(struct volume *volume, uint64_t block, uint64_t count, uint64_t written_bytes);
+
+/* ---- volume.c ---- */
+
+/* A reference to what it is read through; NULL once it stopped. */
+struct chain *volume_chain(struct volume *volume);
+/* 0, or what is wrong with the range or the volume for a change of it. */
+int volume_check_change(struct volume *volume, uint64_t offset, uint64_t length_bytes);
+/* Stops it, saying why in the log, once. Under the volume's lock. */
+void volume_stop_locked(struct volume *volume, int rc, const char *what);

@@ -1,0 +1,79 @@
+/*
+ * What exists: layers, volumes and snapshots, in meta.db (FORMAT.md, 4).
+ *
+ * Statements only: it decides nothing and touches no files. Every change happens between tree_begin and tree_end,
+ * which is one transaction (S2). Not safe from several threads: the store's tree_lock is held around all of it.
+ * Errors are negative errnos: -ENOENT no such row, -EEXIST a name that is taken, -ENOSPC, -EIO.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "store/store.h"
+
+struct tree;
+
+enum tree_layer_state { TREE_LAYER_CREATING, TREE_LAYER_TOP, TREE_LAYER_FROZEN, TREE_LAYER_DYING };
+
+/* Ids begin with 1; 0 stands for "none". */
+struct tree_layer {
+    uint64_t id;
+    uint64_t parent;
+    uint64_t owner; /* the volume it was made for */
+    uint64_t blocks;
+    bool root; /* has no map */
+    enum tree_layer_state state;
+};
+
+struct tree_volume {
+    uint64_t id;
+    char name[STORE_NAME_SIZE];
+    uint8_t uuid[16];
+    uint64_t layer;
+    bool read_only;
+    uint64_t generation;
+    uint64_t created_seconds;
+};
+
+struct tree_snapshot {
+    uint64_t id;
+    uint64_t volume;
+    uint64_t layer;
+    char name[STORE_NAME_SIZE];
+    char comment[128];
+    uint64_t created_seconds;
+};
+
+int tree_open(const char *path, const char *vfs, struct tree **tree, struct error *error);
+void tree_close(struct tree *tree);
+
+int tree_begin(struct tree *tree);
+/* Commits if `rc` is 0, else takes everything back; gives what became of it. A commit of which nobody can say whether
+ * it is on disk gives -EIO, and so does every later tree_begin. */
+int tree_end(struct tree *tree, int rc);
+
+int tree_layer_get(struct tree *tree, uint64_t id, struct tree_layer *layer);
+int tree_layer_insert(struct tree *tree, const struct tree_layer *layer);
+int tree_layer_update(struct tree *tree, const struct tree_layer *layer);
+int tree_layer_delete(struct tree *tree, uint64_t id);
+/* All of them, by id; the caller frees the array. */
+int tree_layer_list(struct tree *tree, struct tree_layer **layers, size_t *count);
+/* The highest id that was ever committed. */
+int tree_layer_last_id(struct tree *tree, uint64_t *id);
+/* What nothing reaches any more becomes dying, and so does what was being created when `creating` is set. */
+int tree_layer_mark_dying(struct tree *tree, bool creating);
+
+int tree_volume_get(struct tree *tree, const char *name, struct tree_volume *volume);
+/* Fills `volume->id`. */
+int tree_volume_insert(struct tree *tree, struct tree_volume *volume);
+/* The layer and what else changes; counts the generation up. */
+int tree_volume_update(struct tree *tree, const struct tree_volume *volume);
+/* With its snapshots. */
+int tree_volume_delete(struct tree *tree, uint64_t id);
+int tree_volume_list(struct tree *tree, struct tree_volume **volumes, size_t *count);
+/* Another volume that stands on a layer of this one: 0 and its name, or -ENOENT. */
+int tree_volume_dependent(struct tree *tree, uint64_t id, char name[STORE_NAME_SIZE]);
+
+int tree_snapshot_get(struct tree *tree, uint64_t volume, const char *name, struct tree_snapshot *snapshot);
+int tree_snapshot_insert(struct tree *tree, const struct tree_snapshot *snapshot);
+/* Of one volume by age, or of all when `volume` is 0. */
+int tree_snapshot_list(struct tree *tree, uint64_t volume, struct tree_snapshot **snapshots, size_t *count);

@@ -1,0 +1,143 @@
+#include "fixture.h"
+
+#include "base/text.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    return remove(path);
+}
+
+static void open_store(struct fixture *f)
+{
+    struct error error = {0};
+
+    if (store_open(f->folder, f->io, &f->store, &error))
+        fail_msg("store_open: %s", error.text);
+}
+
+void fixture_open(struct fixture *f, const struct store_io *io)
+{
+    *f = (struct fixture){.io = io};
+    COPY_STRING(f->folder, "/tmp/farboot-store-XXXXXX");
+    assert_non_null(mkdtemp(f->folder));
+    open_store(f);
+}
+
+void fixture_reopen(struct fixture *f)
+{
+    store_close(f->store);
+    open_store(f);
+}
+
+void fixture_close(struct fixture *f)
+{
+    store_close(f->store);
+    nftw(f->folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+void fixture_import(struct fixture *f, const char *name, const void *bytes, size_t length_bytes)
+{
+    struct store_import *import;
+    struct error error = {0};
+
+    if (store_import_begin(f->store, name, 1ull << 40, &import, &error))
+        fail_msg("store_import_begin: %s", error.text);
+    assert_int_equal(store_import_append(import, bytes, length_bytes), 0);
+    if (store_import_commit(import, &error))
+        fail_msg("store_import_commit: %s", error.text);
+}
+
+void fixture_clone(struct fixture *f, const char *from, const char *snapshot, const char *name, uint64_t size_bytes)
+{
+    struct error error = {0};
+
+    if (store_volume_clone(f->store, from, snapshot, name, size_bytes, &error))
+        fail_msg("store_volume_clone: %s", error.text);
+}
+
+void fixture_snapshot(struct fixture *f, const char *volume, const char *name)
+{
+    struct error error = {0};
+
+    if (store_snapshot_create(f->store, volume, name, NULL, &error))
+        fail_msg("store_snapshot_create: %s", error.text);
+}
+
+struct volume *fixture_volume(struct fixture *f, const char *name)
+{
+    struct volume *volume = NULL;
+
+    assert_int_equal(store_volume_open(f->store, name, &volume), 0);
+    return volume;
+}
+
+int read_bytes(struct volume *volume, void *to, size_t length_bytes, uint64_t offset, enum volume_wait wait)
+{
+    const struct iovec vec = {to, length_bytes};
+
+    return volume_read(volume, &vec, 1, offset, wait);
+}
+
+int write_bytes(struct volume *volume, const void *from, size_t length_bytes, uint64_t offset, bool fua)
+{
+    const struct iovec vec = {(void *)from, length_bytes};
+
+    return volume_write(volume, &vec, 1, offset, fua);
+}
+
+void assert_volume_equals(struct volume *volume, const uint8_t *expected, size_t length_bytes)
+{
+    CLEANUP_FREE uint8_t *found = xcalloc(1, length_bytes);
+
+    assert_int_equal(volume_size_bytes(volume), length_bytes);
+    memset(found, 0x5a, length_bytes);
+    assert_int_equal(read_bytes(volume, found, length_bytes, 0, VOLUME_MAY_WAIT), 0);
+    if (memcmp(found, expected, length_bytes) == 0)
+        return;
+    size_t at = 0;
+    while (found[at] == expected[at])
+        at++;
+    fail_msg("byte %zu (block %zu, sector %zu) is %02x, not %02x", at, at / VOLUME_BLOCK_BYTES,
+             at % VOLUME_BLOCK_BYTES / VOLUME_SECTOR_BYTES, found[at], expected[at]);
+}
+
+uint64_t random_next(struct random *r)
+{
+    uint64_t z = r->state += 0x9e3779b97f4a7c15ull;
+
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+    return z ^ z >> 31;
+}
+
+uint64_t random_below(struct random *r, uint64_t limit)
+{
+    return random_next(r) % limit;
+}
+
+void random_fill(struct random *r, void *bytes, size_t length_bytes)
+{
+    uint8_t *at = bytes;
+
+    for (; length_bytes >= 8; at += 8, length_bytes -= 8) {
+        uint64_t value = random_next(r);
+        memcpy(at, &value, 8);
+    }
+    for (; length_bytes > 0; length_bytes--)
+        *at++ = (uint8_t)random_next(r);
+}
+
+uint64_t test_seed(uint64_t otherwise)
+{
+    const char *text = getenv("FARBOOT_TEST_SEED");
+    uint64_t seed = otherwise;
+
+    if (text && !parse_u64(text, UINT64_MAX, &seed))
+        fail_msg("FARBOOT_TEST_SEED is no number: %s", text);
+    printf("seed %llu\n", (unsigned long long)seed);
+    return seed;
+}
