@@ -11,6 +11,7 @@
 #include <jansson.h>
 #include <pthread.h>
 
+struct connections;
 struct evhttp;
 struct evhttp_request;
 struct evkeyvalq;
@@ -35,6 +36,7 @@ struct api {
     struct api_options options;
     struct api_sockets *sockets;
     struct evhttp *http;
+    struct connections *connections;
     struct imports *imports;
     struct jobs *jobs;
     struct api_call *calls; /* all under way */

@@ -3,6 +3,7 @@
  * they left.
  */
 #include "api/answer.h"
+#include "api/connections.h"
 #include "api/imports.h"
 #include "api/jobs.h"
 #include "api/routes.h"
@@ -291,7 +292,7 @@ static struct evhttp *http_start(struct api *api)
     evhttp_set_max_headers_size(http, API_HEADERS_MAX_BYTES);
     evhttp_set_timeout(http, API_IDLE_SECONDS);
     evhttp_set_gencb(http, on_request, api);
-    CHECK(evhttp_accept_socket(http, TAKE_FD(api->sockets->http_fd)) == 0);
+    api->connections = connections_new(api->options.loop, http, TAKE_FD(api->sockets->http_fd));
     return http;
 }
 
@@ -332,6 +333,7 @@ void api_stop(struct api *api)
             call_free(call);
     }
     evhttp_free(TAKE_PTR(api->http));
+    connections_free(TAKE_PTR(api->connections));
     loop_timer_free(TAKE_PTR(api->wait_timer));
     api_sockets_free(TAKE_PTR(api->sockets));
 }

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 
+#include <ctype.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -56,6 +57,10 @@ bool import_name_of_file(const char *file, char name[NAME_SIZE])
             if (cut)
                 name[strlen(name) - strlen(suffixes[i])] = '\0';
         }
+    }
+    for (char *c = name; *c; c++) {
+        if (!isalnum((unsigned char)*c) && !strchr("-_.", *c))
+            *c = '-';
     }
     return is_valid_name(name);
 }

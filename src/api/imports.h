@@ -25,5 +25,5 @@ void imports_stop(struct imports *imports);
 /* Waits until all have ended. NULL is fine. */
 void imports_free(struct imports *imports);
 
-/* "raspios-lite.img.xz" becomes "raspios-lite". False if no valid name is left. */
+/* "raspios-lite.img.xz" becomes "raspios-lite"; what a name cannot have becomes '-'. False if no valid name is left. */
 bool import_name_of_file(const char *file, char name[NAME_SIZE]);

@@ -7,30 +7,21 @@
 #include <getopt.h>
 #include <stdio.h>
 
-static int usage(FILE *to)
-{
-    fprintf(to, "usage: farboot serve [--config FILE]\n\n"
-                "Runs the daemon in the foreground until SIGTERM. The configuration is " CONFIG_DEFAULT_PATH
-                "\nunless FILE is given; farboot.yaml(5) explains it.\n");
-    return to == stdout ? CTL_EXIT_OK : CTL_EXIT_USAGE;
-}
-
 static int serve(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {NULL}};
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {NULL}};
     const char *path = CONFIG_DEFAULT_PATH;
     CLEANUP(cleanup_config) struct config *config = NULL;
     struct error error = {0};
     int option;
 
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
         if (option != 'c')
-            return usage(option == 'h' ? stdout : stderr);
+            return CTL_EXIT_USAGE;
         path = optarg;
     }
     if (optind != argc)
-        return usage(stderr);
+        return CTL_EXIT_USAGE;
     int r = config_load(path, &config, &error);
     if (r == 0) {
         log_set_level(config->log);

@@ -32,8 +32,8 @@ static int score_source(const struct disk_source *source, bool type_says_so, enu
     return type_says_so ? SCORE_TYPE : SCORE_FAT;
 }
 
-int boot_partition_choose(const struct disk_source *disk, const struct partition_list *list, enum volume_wait wait,
-                          struct disk_source *boot, unsigned *number)
+int boot_partition_choose(const struct disk_source *disk, const struct partition_list *list,
+                          enum volume_wait wait, struct disk_source *boot, unsigned *number)
 {
     int best = SCORE_NOT_FAT;
 

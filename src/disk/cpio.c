@@ -2,7 +2,14 @@
 
 #include "base/text.h"
 
-enum { HEADER_BYTES = 110, FIELDS = 13, FIELD_SIZE = 6, FIELD_NAME_SIZE = 11, ALIGNMENT = 4, SKIP_BYTES = 65536 };
+enum {
+    HEADER_BYTES = 110,
+    FIELDS = 13,
+    FIELD_SIZE = 6,
+    FIELD_NAME_SIZE = 11,
+    ALIGNMENT = 4,
+    SKIP_BYTES = 65536
+};
 
 static int take(struct cpio_stream *stream, void *buffer, size_t length)
 {

@@ -24,7 +24,8 @@ struct cpio_entry {
     uint32_t size_bytes;
 };
 
-/* 1 with the next entry, whose content was not read; 0 behind the trailer; -EBADMSG if it is no cpio, or cut short. */
+/* 1 with the next entry, whose content was not read; 0 behind the trailer; -EBADMSG if it is no cpio, or cut
+ * short. */
 int cpio_next(struct cpio_stream *stream, struct cpio_entry *entry);
 /* Exactly one of them after each cpio_next. `content` has room for the entry's size. */
 int cpio_read_content(struct cpio_stream *stream, const struct cpio_entry *entry, void *content);

@@ -35,7 +35,8 @@ const struct decoder *decoder_for(const uint8_t *head, size_t length_bytes, stru
 {
     for (size_t i = 0; i < ARRAY_SIZE(foreign_formats); i++) {
         if (is_foreign(&foreign_formats[i], head, length_bytes)) {
-            error_set(error, -EOPNOTSUPP, "is %s, which is not read here: unpack or convert it to a raw disk first",
+            error_set(error, -EOPNOTSUPP,
+                      "is %s, which is not read here: unpack or convert it to a raw disk first",
                       foreign_formats[i].name);
             return NULL;
         }

@@ -1,7 +1,8 @@
 /*
  * The formats a disk image comes in, one table entry each.
  *
- * A decoder pulls from the input and fills the caller's buffer; it knows neither the store nor hashes of the output.
+ * A decoder pulls from the input and fills the caller's buffer; it knows neither the store nor hashes of the
+ * output.
  */
 #pragma once
 
@@ -14,8 +15,8 @@ struct decoder {
     const char *name;
     /* By the first bytes, at most DECODER_HEAD_BYTES of them. */
     bool (*recognises)(const uint8_t *head, size_t length_bytes);
-    /* Nothing was taken from `input` yet. `limit_bytes`: what the disk may become. On failure `state` may be set, and
-     * is closed all the same. */
+    /* Nothing was taken from `input` yet. `limit_bytes`: what the disk may become. On failure `state` may be
+     * set, and is closed all the same. */
     int (*open)(struct import_input *input, uint64_t limit_bytes, void **state, struct error *error);
     /* Bytes decoded, 0 at the sound end of everything, or a negative errno with a sentence that can follow
      * "NAME: ". */
@@ -23,8 +24,8 @@ struct decoder {
     void (*close)(void *state);
 };
 
-/* The decoder for what begins with `head`: raw if nothing else claims it. NULL, with the sentence, for a format that
- * is known but not read. */
+/* The decoder for what begins with `head`: raw if nothing else claims it. NULL, with the sentence, for a
+ * format that is known but not read. */
 const struct decoder *decoder_for(const uint8_t *head, size_t length_bytes, struct error *error);
 /* The archive format that the decoded bytes are once more; NULL if none. */
 const char *decoder_name_of(const uint8_t *head, size_t length_bytes);

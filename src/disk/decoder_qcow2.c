@@ -1,8 +1,8 @@
 /*
  * qcow2, converted by qemu-img as a separate process into an unnamed temporary file.
  *
- * The header is read here, before that process sees it: an image that names other files (a backing file, an external
- * data file) could make qemu-img read whatever this process may read, and is refused.
+ * The header is read here, before that process sees it: an image that names other files (a backing file, an
+ * external data file) could make qemu-img read whatever this process may read, and is refused.
  */
 #include "base/bytes.h"
 #include "disk/decoder.h"
@@ -38,7 +38,8 @@ static bool recognises_qcow2(const uint8_t *head, size_t length_bytes)
     return length_bytes >= 4 && memcmp(head, "QFI\xfb", 4) == 0;
 }
 
-static int check_header(struct import_input *input, uint64_t limit_bytes, uint64_t *size_bytes, struct error *error)
+static int check_header(struct import_input *input, uint64_t limit_bytes, uint64_t *size_bytes,
+                        struct error *error)
 {
     int got = import_input_want(input, HEADER_BYTES);
     struct reader r = reader_over(import_input_data(input), import_input_left(input));
@@ -56,10 +57,12 @@ static int check_header(struct import_input *input, uint64_t limit_bytes, uint64
     if (!reader_ok(&r) || version < 2 || version > 3)
         return error_set(error, -EBADMSG, "the qcow2 header is damaged");
     if (backing_offset)
-        return error_set(error, -EOPNOTSUPP, "the qcow2 image needs a backing file: flatten it first "
-                                             "(qemu-img convert -O qcow2 OLD NEW)");
+        return error_set(error, -EOPNOTSUPP,
+                         "the qcow2 image needs a backing file: flatten it first "
+                         "(qemu-img convert -O qcow2 OLD NEW)");
     if (incompatible & INCOMPATIBLE_DATA_FILE)
-        return error_set(error, -EOPNOTSUPP, "the qcow2 image keeps its data in another file: flatten it first");
+        return error_set(error, -EOPNOTSUPP,
+                         "the qcow2 image keeps its data in another file: flatten it first");
     if (encryption)
         return error_set(error, -EOPNOTSUPP, "the qcow2 image is encrypted");
     if (*size_bytes > limit_bytes)
@@ -70,8 +73,8 @@ static int check_header(struct import_input *input, uint64_t limit_bytes, uint64
 /* In the child, between fork and exec: only calls that are safe there. */
 static void become_qemu_img(int input_fd, int output_fd, uint64_t size_bytes)
 {
-    static char *const arguments[] = {
-        "qemu-img", "convert", "-f", "qcow2", "-O", "raw", "-t", "writeback", "/dev/fd/3", "/dev/fd/4", NULL};
+    static char *const arguments[] = {"qemu-img", "convert",   "-f",        "qcow2",     "-O", "raw",
+                                      "-t",       "writeback", "/dev/fd/3", "/dev/fd/4", NULL};
     static char *const environment[] = {"LC_ALL=C", NULL};
     struct rlimit file_size = {size_bytes + (1 << 20), size_bytes + (1 << 20)};
     struct rlimit memory = {(rlim_t)MEMORY_MAX_MIB << 20, (rlim_t)MEMORY_MAX_MIB << 20};
@@ -79,8 +82,8 @@ static void become_qemu_img(int input_fd, int output_fd, uint64_t size_bytes)
     int in = fcntl(input_fd, F_DUPFD, FIRST_FREE_FD);
     int out = fcntl(output_fd, F_DUPFD, FIRST_FREE_FD);
 
-    if (null_fd < 0 || in < 0 || out < 0 || dup2(null_fd, 0) < 0 || dup2(null_fd, 1) < 0 || dup2(null_fd, 2) < 0 ||
-        dup2(in, INPUT_FD) < 0 || dup2(out, OUTPUT_FD) < 0)
+    if (null_fd < 0 || in < 0 || out < 0 || dup2(null_fd, 0) < 0 || dup2(null_fd, 1) < 0 ||
+        dup2(null_fd, 2) < 0 || dup2(in, INPUT_FD) < 0 || dup2(out, OUTPUT_FD) < 0)
         _exit(126);
     close_range(FIRST_FREE_FD, ~0u, 0);
     setrlimit(RLIMIT_FSIZE, &file_size);
@@ -127,10 +130,12 @@ static int convert(struct import_input *input, int output_fd, uint64_t size_byte
     if (status == -ECANCELED)
         return error_set(error, -ECANCELED, "cancelled");
     if (status == 127)
-        return error_set(error, -EOPNOTSUPP, "qemu-img cannot be started: convert the image first "
-                                             "(qemu-img convert -O raw OLD NEW)");
+        return error_set(error, -EOPNOTSUPP,
+                         "qemu-img cannot be started: convert the image first "
+                         "(qemu-img convert -O raw OLD NEW)");
     if (status != 0)
-        return error_set(error, -EBADMSG, "qemu-img cannot read the qcow2 image, or " TEMPORARY_FOLDER " is full");
+        return error_set(error, -EBADMSG,
+                         "qemu-img cannot read the qcow2 image, or " TEMPORARY_FOLDER " is full");
     return 0;
 }
 
@@ -185,5 +190,8 @@ static void qcow2_close(void *state)
     free(qcow2);
 }
 
-const struct decoder decoder_qcow2 = {
-    .name = "qcow2", .recognises = recognises_qcow2, .open = qcow2_open, .read = qcow2_read, .close = qcow2_close};
+const struct decoder decoder_qcow2 = {.name = "qcow2",
+                                      .recognises = recognises_qcow2,
+                                      .open = qcow2_open,
+                                      .read = qcow2_read,
+                                      .close = qcow2_close};

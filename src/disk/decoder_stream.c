@@ -1,5 +1,6 @@
 /*
- * xz, gzip, zstd and bzip2: each a stream of one or more members, decoded by its own library through one loop.
+ * xz, gzip, zstd and bzip2: each a stream of one or more members, decoded by its own library through one
+ * loop.
  */
 #include "disk/decoder.h"
 
@@ -57,10 +58,14 @@ struct stream {
 
 static bool recognises_xz(const uint8_t *head, size_t length_bytes)
 {
-    return length_bytes >= 6 && memcmp(head, "\xfd" "7zXZ\0", 6) == 0;
+    return length_bytes >= 6 && memcmp(head,
+                                       "\xfd"
+                                       "7zXZ\0",
+                                       6) == 0;
 }
 
-/* A quarter of the machine's memory, within bounds: blocks are decoded in parallel only as far as that goes. */
+/* A quarter of the machine's memory, within bounds: blocks are decoded in parallel only as far as that goes.
+ */
 static uint64_t xz_memory_limit(void)
 {
     uint64_t limit = MIN(lzma_physmem() / 4, XZ_MEMORY_MAX);
@@ -145,8 +150,8 @@ static bool recognises_zstd(const uint8_t *head, size_t length_bytes)
     static const uint8_t frame[] = {0x28, 0xb5, 0x2f, 0xfd};
     static const uint8_t skippable[] = {0x2a, 0x4d, 0x18};
 
-    return length_bytes >= 4 && (memcmp(head, frame, 4) == 0 ||
-                                 ((head[0] & 0xf0) == 0x50 && memcmp(head + 1, skippable, 3) == 0));
+    return length_bytes >= 4 &&
+           (memcmp(head, frame, 4) == 0 || ((head[0] & 0xf0) == 0x50 && memcmp(head + 1, skippable, 3) == 0));
 }
 
 static bool zstd_begin(struct codec *codec)
@@ -183,7 +188,8 @@ static void zstd_end(struct codec *codec)
 static bool recognises_bzip2(const uint8_t *head, size_t length_bytes)
 {
     return length_bytes >= 10 && memcmp(head, "BZh", 3) == 0 && head[3] >= '1' && head[3] <= '9' &&
-           (memcmp(head + 4, "\x31\x41\x59\x26\x53\x59", 6) == 0 || memcmp(head + 4, "\x17\x72\x45\x38\x50\x90", 6) == 0);
+           (memcmp(head + 4, "\x31\x41\x59\x26\x53\x59", 6) == 0 ||
+            memcmp(head + 4, "\x17\x72\x45\x38\x50\x90", 6) == 0);
 }
 
 static bool bzip2_begin(struct codec *codec)
@@ -254,7 +260,8 @@ static int say(const struct stream *stream, enum step step, struct error *error)
     case STEP_CUT_SHORT:
         return error_set(error, -EBADMSG, "the %s data ends too early: the file is cut short", name);
     case STEP_MEMORY:
-        return error_set(error, -ENOMEM, "the %s data was made with a window too large to be unpacked here", name);
+        return error_set(error, -ENOMEM, "the %s data was made with a window too large to be unpacked here",
+                         name);
     case STEP_DAMAGED:
         return error_set(error, -EBADMSG, "the %s data is damaged", name);
     case STEP_MORE:
@@ -279,7 +286,8 @@ static int find_next_member(struct stream *stream, struct error *error)
         if (stream->codec.recognises(import_input_data(input), left))
             return stream->codec.next_member(&stream->codec) ? 1 : say(stream, STEP_MEMORY, error);
         if (*import_input_data(input))
-            return error_set(error, -EBADMSG, "something else follows the end of the %s data", stream->codec.name);
+            return error_set(error, -EBADMSG, "something else follows the end of the %s data",
+                             stream->codec.name);
         input->at++;
     }
 }
@@ -325,7 +333,8 @@ static ssize_t stream_read(void *state, void *buffer, size_t capacity_bytes, str
     return (ssize_t)(capacity_bytes - out.length);
 }
 
-static int stream_open(struct import_input *input, const struct codec *codec, void **state, struct error *error)
+static int stream_open(struct import_input *input, const struct codec *codec, void **state,
+                       struct error *error)
 {
     CLEANUP_FREE struct stream *stream = xcalloc(1, sizeof(*stream));
 
@@ -346,7 +355,8 @@ static void stream_close(void *state)
 }
 
 #define DEFINE_STREAM_DECODER(format)                                                                        \
-    static int open_##format(struct import_input *input, uint64_t limit_bytes, void **state, struct error *error) \
+    static int open_##format(struct import_input *input, uint64_t limit_bytes, void **state,                 \
+                             struct error *error)                                                            \
     {                                                                                                        \
         return stream_open(input, &codec_##format, state, error);                                            \
     }                                                                                                        \

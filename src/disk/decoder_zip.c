@@ -156,8 +156,8 @@ static int zip_open(struct import_input *input, uint64_t limit_bytes, void **sta
     return r == 0 ? say_no_disk(zip, error) : MIN(r, 0);
 }
 
-/* A zip archive ends with a record of its own (its comment may follow): reading front to back never needs it, so only
- * this tells a whole archive from one cut short, or from one with something behind it. */
+/* A zip archive ends with a record of its own (its comment may follow): reading front to back never needs it,
+ * so only this tells a whole archive from one cut short, or from one with something behind it. */
 static bool ends_with_record(const struct import_input *input)
 {
     for (size_t i = 0; i + END_RECORD_BYTES <= input->tail_bytes; i++) {
@@ -180,7 +180,8 @@ static ssize_t check_end(struct zip *zip, struct error *error)
     if (r < 0)
         return r;
     if (r > 0)
-        return error_set(error, -ENOTUNIQ, "the zip archive holds several disks (%s, %s): unpack it and import one",
+        return error_set(error, -ENOTUNIQ,
+                         "the zip archive holds several disks (%s, %s): unpack it and import one",
                          quote_into(first, sizeof(first), zip->disk_name, strlen(zip->disk_name)),
                          quote_into(second, sizeof(second), other, strlen(other)));
     r = import_input_drain(zip->input);

@@ -48,7 +48,7 @@ static errcode_t channel_set_block_size(io_channel io, int block_size)
 static errcode_t channel_read64(io_channel io, unsigned long long block, int count, void *data)
 {
     struct channel *channel = io->private_data;
-    size_t length = count < 0 ? (size_t)-(int64_t)count : (size_t)count * (size_t)io->block_size;
+    size_t length = count < 0 ? (size_t) - (int64_t)count : (size_t)count * (size_t)io->block_size;
     uint64_t offset;
 
     if (length > channel->budget_bytes || __builtin_mul_overflow(block, (uint64_t)io->block_size, &offset))
@@ -140,8 +140,8 @@ int ext4_open(const struct disk_source *source, struct ext4 **result)
     CLEANUP(cleanup_ext4) struct ext4 *ext4 = xcalloc(1, sizeof(*ext4));
 
     opening = source;
-    errcode_t r = ext2fs_open2("disk", NULL, EXT2_FLAG_64BITS | EXT2_FLAG_SOFTSUPP_FEATURES, 0, 0, &source_io_manager,
-                               &ext4->fs);
+    errcode_t r = ext2fs_open2("disk", NULL, EXT2_FLAG_64BITS | EXT2_FLAG_SOFTSUPP_FEATURES, 0, 0,
+                               &source_io_manager, &ext4->fs);
     opening = NULL;
     if (r) {
         ext4->fs = NULL;
@@ -202,8 +202,8 @@ static bool is_own_or_parent(const char *name)
     return string_equal(name, ".") || string_equal(name, "..");
 }
 
-static int list_one(ext2_ino_t directory, int place, struct ext2_dir_entry *raw, int offset, int block_size, char *block,
-                    void *context)
+static int list_one(ext2_ino_t directory, int place, struct ext2_dir_entry *raw, int offset, int block_size,
+                    char *block, void *context)
 {
     struct listing *listing = context;
     struct ext4_entry entry = {0};
@@ -212,7 +212,8 @@ static int list_one(ext2_ino_t directory, int place, struct ext2_dir_entry *raw,
     if (++listing->entries > DIRECTORY_ENTRIES_MAX)
         return DIRENT_ABORT;
     memcpy(entry.name, raw->name, length);
-    if (place == DIRENT_DELETED_FILE || is_own_or_parent(entry.name) || !entry.name[0] || strchr(entry.name, '/'))
+    if (place == DIRENT_DELETED_FILE || is_own_or_parent(entry.name) || !entry.name[0] ||
+        strchr(entry.name, '/'))
         return 0;
     int type = entry_type(listing->fs, raw);
     entry.is_directory = type == EXT2_FT_DIR;
@@ -220,8 +221,8 @@ static int list_one(ext2_ino_t directory, int place, struct ext2_dir_entry *raw,
     return listing->each(listing->context, &entry) ? 0 : DIRENT_ABORT;
 }
 
-int ext4_list(struct ext4 *ext4, const char *path, bool (*each)(void *context, const struct ext4_entry *entry),
-              void *context)
+int ext4_list(struct ext4 *ext4, const char *path,
+              bool (*each)(void *context, const struct ext4_entry *entry), void *context)
 {
     struct listing listing = {.fs = ext4->fs, .each = each, .context = context};
     struct ext2_inode inode;
@@ -272,8 +273,8 @@ uint64_t ext4_file_size_bytes(const struct ext4_file *file)
     return file->size_bytes;
 }
 
-static int read_as_source(const struct disk_source *source, void *buffer, size_t length_bytes, uint64_t offset,
-                          enum volume_wait wait)
+static int read_as_source(const struct disk_source *source, void *buffer, size_t length_bytes,
+                          uint64_t offset, enum volume_wait wait)
 {
     struct ext4_file *file = source->context;
     uint8_t *to = buffer;
@@ -295,7 +296,8 @@ struct disk_source ext4_file_source(struct ext4_file *file)
     return (struct disk_source){.size_bytes = file->size_bytes, .read = read_as_source, .context = file};
 }
 
-int ext4_read_file(struct ext4 *ext4, const char *path, size_t max_bytes, char **content, size_t *length_bytes)
+int ext4_read_file(struct ext4 *ext4, const char *path, size_t max_bytes, char **content,
+                   size_t *length_bytes)
 {
     CLEANUP(cleanup_ext4_file) struct ext4_file *file = NULL;
     int r = ext4_file_open(ext4, path, &file);

@@ -195,8 +195,8 @@ static int next_entry(struct walk *walk, struct long_name *name, struct fat_entr
     return r;
 }
 
-static int find_in(struct fat *fat, uint32_t directory, const char *name, size_t length, enum volume_wait wait,
-                   struct fat_entry *entry)
+static int find_in(struct fat *fat, uint32_t directory, const char *name, size_t length,
+                   enum volume_wait wait, struct fat_entry *entry)
 {
     struct walk walk;
     struct long_name long_name = {0};

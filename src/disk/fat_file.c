@@ -32,11 +32,13 @@ static int add_cluster(struct fat_file *file, uint32_t index, uint32_t cluster)
     return 0;
 }
 
-/* Follows the chain for as many clusters as the size needs. A chain that ends early or meets itself again (Brent's
- * check: the mark moves at every power of two) belongs to a file in the middle of a change, or to no file. */
+/* Follows the chain for as many clusters as the size needs. A chain that ends early or meets itself again
+ * (Brent's check: the mark moves at every power of two) belongs to a file in the middle of a change, or to no
+ * file. */
 static int find_extents(struct fat *fat, struct fat_file *file, uint32_t cluster, enum volume_wait wait)
 {
-    uint32_t needed = (uint32_t)(((uint64_t)file->size_bytes + file->cluster_bytes - 1) / file->cluster_bytes);
+    uint32_t needed =
+        (uint32_t)(((uint64_t)file->size_bytes + file->cluster_bytes - 1) / file->cluster_bytes);
     uint32_t mark = FAT_CHAIN_END;
 
     if (needed > fat->cluster_end - FAT_FIRST_CLUSTER)
@@ -111,9 +113,11 @@ static size_t contiguous(const struct fat_file *file, uint64_t offset, size_t li
     uint32_t at = extent_of(file, (uint32_t)(offset / file->cluster_bytes));
     const struct extent *extent = &file->extents[at];
     uint64_t into = offset - (uint64_t)extent->index * file->cluster_bytes;
-    uint64_t end = at + 1 < file->extent_count ? (uint64_t)extent[1].index * file->cluster_bytes : file->size_bytes;
+    uint64_t end =
+        at + 1 < file->extent_count ? (uint64_t)extent[1].index * file->cluster_bytes : file->size_bytes;
 
-    *position = file->data_start + (uint64_t)(extent->cluster - FAT_FIRST_CLUSTER) * file->cluster_bytes + into;
+    *position =
+        file->data_start + (uint64_t)(extent->cluster - FAT_FIRST_CLUSTER) * file->cluster_bytes + into;
     return (size_t)MIN((uint64_t)limit_bytes, end - offset);
 }
 
@@ -137,8 +141,8 @@ ssize_t fat_file_read(const struct fat_file *file, void *buffer, size_t length_b
     return (ssize_t)done;
 }
 
-static int read_as_source(const struct disk_source *source, void *buffer, size_t length_bytes, uint64_t offset,
-                          enum volume_wait wait)
+static int read_as_source(const struct disk_source *source, void *buffer, size_t length_bytes,
+                          uint64_t offset, enum volume_wait wait)
 {
     ssize_t got = fat_file_read(source->context, buffer, length_bytes, source->start_bytes + offset, wait);
 

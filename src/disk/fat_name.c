@@ -111,7 +111,8 @@ static size_t trimmed(const uint8_t *raw, size_t length)
     return length;
 }
 
-static void put_short(char *to, size_t to_size, size_t *used, const uint8_t *raw, size_t length, bool lower_case)
+static void put_short(char *to, size_t to_size, size_t *used, const uint8_t *raw, size_t length,
+                      bool lower_case)
 {
     for (size_t i = 0; i < length; i++) {
         uint32_t c = raw[i] < 0x80 ? raw[i] : code_page_437[raw[i] - 0x80];

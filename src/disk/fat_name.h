@@ -9,8 +9,8 @@
 
 enum { FAT_SHORT_NAME_BYTES = 11 };
 
-/* `raw`: 8 bytes of name and 3 of extension. `case_bits`: byte 12 of the entry (0x08 name and 0x10 extension are lower
- * case, as Windows NT writes it). */
+/* `raw`: 8 bytes of name and 3 of extension. `case_bits`: byte 12 of the entry (0x08 name and 0x10 extension
+ * are lower case, as Windows NT writes it). */
 void fat_short_name(char *to, size_t to_size, const uint8_t raw[FAT_SHORT_NAME_BYTES], uint8_t case_bits);
 /* The 11 bytes of a volume label, spaces inside it kept. */
 void fat_label_text(char *to, size_t to_size, const uint8_t raw[FAT_SHORT_NAME_BYTES]);

@@ -94,8 +94,8 @@ static unsigned active_table(const struct boot_sector *boot)
     return (boot->flags & FAT32_FLAG_NOT_MIRRORED) && active < boot->tables ? active : 0;
 }
 
-/* Small FAT32 file systems exist (some image builders make them), so 32 bits are told by the boot sector and only 12
- * from 16 by the number of clusters, as Linux does. */
+/* Small FAT32 file systems exist (some image builders make them), so 32 bits are told by the boot sector and
+ * only 12 from 16 by the number of clusters, as Linux does. */
 static unsigned bits_for(const struct boot_sector *boot, uint64_t clusters)
 {
     if (boot->is_fat32)
@@ -186,7 +186,8 @@ void fat_forget_window(struct fat *fat)
 }
 
 /* The table's bytes at `offset`, through the window. */
-static int table_bytes(struct fat *fat, uint64_t offset, size_t count, enum volume_wait wait, const uint8_t **bytes)
+static int table_bytes(struct fat *fat, uint64_t offset, size_t count, enum volume_wait wait,
+                       const uint8_t **bytes)
 {
     if (offset + count > fat->table_bytes)
         return -EUCLEAN;
@@ -194,7 +195,8 @@ static int table_bytes(struct fat *fat, uint64_t offset, size_t count, enum volu
         fat->window_start = offset / BOOT_SECTOR_BYTES * BOOT_SECTOR_BYTES;
         fat->window_bytes = 0;
         size_t length = (size_t)MIN((uint64_t)FAT_WINDOW_BYTES, fat->table_bytes - fat->window_start);
-        int r = disk_source_read(&fat->source, fat->window, length, fat->table_start + fat->window_start, wait);
+        int r =
+            disk_source_read(&fat->source, fat->window, length, fat->table_start + fat->window_start, wait);
         if (r < 0)
             return r;
         fat->window_bytes = length;

@@ -16,10 +16,10 @@ struct fat {
     struct disk_source source;
     unsigned bits;
     uint32_t cluster_bytes;
-    uint32_t cluster_end;  /* one past the highest cluster number */
-    uint64_t table_start;  /* of the table in use, bytes */
+    uint32_t cluster_end; /* one past the highest cluster number */
+    uint64_t table_start; /* of the table in use, bytes */
     uint64_t table_bytes;
-    uint64_t root_start;   /* FAT12 and FAT16: the root folder's place */
+    uint64_t root_start; /* FAT12 and FAT16: the root folder's place */
     uint32_t root_bytes;
     uint32_t root_cluster; /* FAT32 */
     uint64_t data_start;   /* where cluster 2 is */

@@ -22,7 +22,10 @@ struct magic {
     size_t length;
 };
 
-#define MAGIC(type, offset, bytes) {type, offset, bytes, sizeof(bytes) - 1}
+#define MAGIC(type, offset, bytes)                                                                           \
+    {                                                                                                        \
+        type, offset, bytes, sizeof(bytes) - 1                                                               \
+    }
 
 static const struct magic magics[] = {
     MAGIC("crypto_LUKS", 0, "LUKS\xba\xbe"),
@@ -39,7 +42,8 @@ static const struct magic magics[] = {
     MAGIC("btrfs", 65600, "_BHRfS_M"),
 };
 
-static int probe_magics(const struct disk_source *source, enum volume_wait wait, struct filesystem *filesystem)
+static int probe_magics(const struct disk_source *source, enum volume_wait wait,
+                        struct filesystem *filesystem)
 {
     for (size_t i = 0; i < ARRAY_SIZE(magics); i++) {
         uint8_t bytes[MAGIC_MAX_BYTES];

@@ -19,7 +19,8 @@ struct filesystem {
 /* Errors of the source only. */
 int filesystem_probe(const struct disk_source *source, enum volume_wait wait, struct filesystem *filesystem);
 
-/* Whether the beginning of a disk whose rest is not known yet looks like a disk: a partition table or a file system. */
+/* Whether the beginning of a disk whose rest is not known yet looks like a disk: a partition table or a file
+ * system. */
 bool is_head_of_disk(const void *head, size_t head_bytes);
 /* Where the last partition ends that a table in `head` names; 0 without a table. */
 uint64_t end_of_partitions(const void *head, size_t head_bytes);

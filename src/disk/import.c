@@ -47,7 +47,8 @@ static int say_store_error(const struct job *job, int code, struct error *error)
 
     format_size(size, sizeof(size), code == -EFBIG ? job->limit_bytes : job->bytes_out);
     if (code == -ENOSPC)
-        return error_set(error, code, "no space is left in the store after %s: free some and import again", size);
+        return error_set(error, code, "no space is left in the store after %s: free some and import again",
+                         size);
     if (code == -EFBIG)
         return error_set(error, code, "the disk inside is larger than the limit of %s", size);
     return error_set_errno(error, code, "the store cannot write the image");
@@ -76,7 +77,8 @@ static int check_is_disk(const struct job *job, struct error *error)
     if (again && job->decoder != &decoder_raw)
         return error_set(error, -EMEDIUMTYPE, "what the %s data holds is %s once more: unpack it first",
                          job->decoder->name, again);
-    return error_set(error, -EMEDIUMTYPE, "is not a disk: it has neither a partition table nor a file system");
+    return error_set(error, -EMEDIUMTYPE,
+                     "is not a disk: it has neither a partition table nor a file system");
 }
 
 /* Fills a chunk, less only at the end. Gives its length or the decoder's error. */
@@ -161,7 +163,8 @@ static int run_job(struct job *job, struct import_result *result, struct error *
     int r = choose_decoder(job, error);
 
     if (r == 0)
-        r = store_import_begin(job->request->store, job->request->name, job->limit_bytes, &job->import, error);
+        r = store_import_begin(job->request->store, job->request->name, job->limit_bytes, &job->import,
+                               error);
     if (r == 0)
         r = job->decoder->open(&job->input, job->limit_bytes, &job->state, error);
     if (r == 0)
@@ -184,7 +187,8 @@ static int name_source(const struct job *job, int code, const struct error *reas
     if (code == -EEXIST || !source)
         return error_set(error, code, "%s", reason->text);
     quote_into(quoted, sizeof(quoted), source, strlen(source));
-    return error_set(error, code, string_starts_with(reason->text, "is ") ? "%s %s" : "%s: %s", quoted, reason->text);
+    return error_set(error, code, string_starts_with(reason->text, "is ") ? "%s %s" : "%s: %s", quoted,
+                     reason->text);
 }
 
 int image_import(const struct import_request *request, struct import_result *result, struct error *error)

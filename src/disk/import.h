@@ -1,9 +1,9 @@
 /*
  * Turns a disk image as people download it into an image of the store.
  *
- * Reads a file or a pipe once, front to back: raw, xz, gzip, zstd, bzip2, zip; qcow2 through qemu-img. What it is, its
- * content says, never its name. It may take minutes and blocks: a thread of its own, never a loop. What fails leaves
- * nothing behind, and says why in one sentence.
+ * Reads a file or a pipe once, front to back: raw, xz, gzip, zstd, bzip2, zip; qcow2 through qemu-img. What
+ * it is, its content says, never its name. It may take minutes and blocks: a thread of its own, never a loop.
+ * What fails leaves nothing behind, and says why in one sentence.
  */
 #pragma once
 
@@ -45,7 +45,7 @@ struct import_result {
 
 /*
  * 0 with the image committed, or a negative errno with the sentence:
- * -EEXIST name taken, -EBADMSG damaged or cut short, -EMEDIUMTYPE not a disk, -EFBIG larger than the limit, -ENOSPC,
- * -ECANCELED, -EOPNOTSUPP a format that is known but not read, or what reading gave.
+ * -EEXIST name taken, -EBADMSG damaged or cut short, -EMEDIUMTYPE not a disk, -EFBIG larger than the limit,
+ * -ENOSPC, -ECANCELED, -EOPNOTSUPP a format that is known but not read, or what reading gave.
  */
 int image_import(const struct import_request *request, struct import_result *result, struct error *error);

@@ -1,6 +1,6 @@
 /*
- * The far side of an import: a thread that hashes what was decoded and appends it to the store, while the next piece
- * is being decoded.
+ * The far side of an import: a thread that hashes what was decoded and appends it to the store, while the
+ * next piece is being decoded.
  */
 #pragma once
 

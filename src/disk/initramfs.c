@@ -14,7 +14,8 @@ enum {
 
 #define UNPACKED_MAX_BYTES (UINT64_C(2) << 30)
 
-/* One place in the file that goes forward: an uncompressed archive is read from it, and libarchive is fed from it. */
+/* One place in the file that goes forward: an uncompressed archive is read from it, and libarchive is fed
+ * from it. */
 struct feed {
     struct disk_source source;
     uint64_t offset;
@@ -83,7 +84,8 @@ static int walk_archive(struct cpio_stream *stream, struct initramfs_report *rep
             return -E2BIG;
         if (is_at_end(report))
             return 0;
-        r = is_list_of_builtins(&entry) ? look_for_builtin(stream, &entry, report) : cpio_skip_content(stream, &entry);
+        r = is_list_of_builtins(&entry) ? look_for_builtin(stream, &entry, report)
+                                        : cpio_skip_content(stream, &entry);
         if (r < 0)
             return r;
     }
@@ -146,7 +148,8 @@ static int walk_packed(struct feed *feed, struct initramfs_report *report)
 {
     struct archive *archive = new_unpacker();
     struct archive_entry *entry;
-    struct cpio_stream stream = {.read = read_unpacked, .context = archive, .limit_bytes = UNPACKED_MAX_BYTES};
+    struct cpio_stream stream = {
+        .read = read_unpacked, .context = archive, .limit_bytes = UNPACKED_MAX_BYTES};
     int r = -EBADMSG;
 
     if (archive_read_open(archive, feed, NULL, give_block, NULL) == ARCHIVE_OK &&
@@ -183,8 +186,8 @@ static int skip_zeros(struct feed *feed, bool *is_cpio)
     return feed->error < 0 ? feed->error : 1;
 }
 
-/* What follows a compressed archive is not looked at: nobody but the kernel knows where it ends, and nobody puts
- * anything there. */
+/* What follows a compressed archive is not looked at: nobody but the kernel knows where it ends, and nobody
+ * puts anything there. */
 static int walk_all(struct feed *feed, struct initramfs_report *report)
 {
     for (unsigned i = 0; i < ARCHIVES_MAX && !is_at_end(report); i++) {

@@ -15,7 +15,8 @@ struct report_kernel *report_add_kernel(struct disk_report *report, unsigned par
     return kernel;
 }
 
-struct report_initramfs *report_add_initramfs(struct disk_report *report, unsigned partition, const char *path)
+struct report_initramfs *report_add_initramfs(struct disk_report *report, unsigned partition,
+                                              const char *path)
 {
     if (report->initramfs_count == REPORT_INITRAMFS_MAX)
         return NULL;
@@ -68,7 +69,8 @@ static struct report_partition *partition_by_number(struct disk_report *report, 
     return NULL;
 }
 
-static int look_at_boot(const struct disk_source *disk, const struct partition_list *list, struct disk_report *report)
+static int look_at_boot(const struct disk_source *disk, const struct partition_list *list,
+                        struct disk_report *report)
 {
     struct disk_source boot;
     unsigned number;
@@ -150,20 +152,28 @@ static bool any_is_dracut(const struct disk_report *report)
 static const char *advice_for(const struct disk_report *report)
 {
     if (!report->kernel_count)
-        return "No kernel was found in it: machines can only start it through its own boot loader (--boot san).";
+        return "No kernel was found in it: machines can only start it through its own boot loader (--boot "
+               "san).";
     if (report->can_login == INITRAMFS_NO && any_is_dracut(report))
-        return "Its initramfs cannot log in to iSCSI: on a machine with this disk, install dracut's network and iSCSI "
-               "modules (dracut-network and iscsi-initiator-utils, or open-iscsi), run `dracut --force --add iscsi`, "
+        return "Its initramfs cannot log in to iSCSI: on a machine with this disk, install dracut's network "
+               "and iSCSI "
+               "modules (dracut-network and iscsi-initiator-utils, or open-iscsi), run `dracut --force --add "
+               "iscsi`, "
                "and import the disk again.";
     if (report->can_login == INITRAMFS_NO && !report->initramfs_count)
-        return "It boots without an initramfs, so it cannot log in to iSCSI: on a machine with this disk, install "
-               "open-iscsi and initramfs-tools, have the firmware load the initramfs (auto_initramfs=1 in config.txt), "
+        return "It boots without an initramfs, so it cannot log in to iSCSI: on a machine with this disk, "
+               "install "
+               "open-iscsi and initramfs-tools, have the firmware load the initramfs (auto_initramfs=1 in "
+               "config.txt), "
                "and import the disk again.";
     if (report->can_login == INITRAMFS_NO)
-        return "Its initramfs cannot log in to iSCSI: on a machine with this disk, install open-iscsi, set MODULES=most "
-               "in /etc/initramfs-tools/initramfs.conf, run `update-initramfs -u`, and import the disk again.";
+        return "Its initramfs cannot log in to iSCSI: on a machine with this disk, install open-iscsi, set "
+               "MODULES=most "
+               "in /etc/initramfs-tools/initramfs.conf, run `update-initramfs -u`, and import the disk "
+               "again.";
     if (!report->has_config)
-        return "It has no boot partition with a config.txt, so its files cannot be served: machines must start it "
+        return "It has no boot partition with a config.txt, so its files cannot be served: machines must "
+               "start it "
                "through its own boot loader (--boot san).";
     if (report->can_login == INITRAMFS_UNKNOWN)
         return "Its initramfs could not be read: check that it holds iscsistart and the iscsi_tcp module.";

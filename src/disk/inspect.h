@@ -1,9 +1,9 @@
 /*
  * Looks inside a disk, without mounting it, for what a person wants to know before machines boot from it.
  *
- * Partitions and file systems, the system and its kernels, and above all: can its initramfs log in to iSCSI, and if
- * not, what must be done. Only reads; may block for seconds (a compressed initramfs is unpacked). What cannot be read
- * is left empty in the report.
+ * Partitions and file systems, the system and its kernels, and above all: can its initramfs log in to iSCSI,
+ * and if not, what must be done. Only reads; may block for seconds (a compressed initramfs is unpacked). What
+ * cannot be read is left empty in the report.
  *
  * The report as JSON. Every key is always there:
  *   size_bytes          integer
@@ -21,15 +21,13 @@
  *     boot              firmware loads from it
  *     root              the system is on it
  *     needs_recovery    its journal was not replayed: the disk was not shut down cleanly
- *   os                  object: name ("Debian GNU/Linux 12 (bookworm)"), id ("debian"), version ("12"); or "" each
- *   architecture        "arm64" | "armhf" | "amd64" | "i386" | "riscv64" | "": of its kernels
- *   kernels             array of: partition, path, size_bytes, architecture, models (array of "Pi 4", …)
- *   models              array of "Pi 3", "Pi 4", "Pi 5": which it can boot from its boot partition
- *   initramfs           array of: partition, path, size_bytes, compression, can_login ("yes" | "no" | "unknown")
- *   iscsi               "yes" | "no" | "unknown": can the machine find its disk
- *   command_line        what cmdline.txt holds, or ""
- *   root                the value of its last root=, or ""
- *   advice              one sentence saying what the user must do, or ""
+ *   os                  object: name ("Debian GNU/Linux 12 (bookworm)"), id ("debian"), version ("12"); or ""
+ * each architecture        "arm64" | "armhf" | "amd64" | "i386" | "riscv64" | "": of its kernels kernels
+ * array of: partition, path, size_bytes, architecture, models (array of "Pi 4", …) models              array
+ * of "Pi 3", "Pi 4", "Pi 5": which it can boot from its boot partition initramfs           array of:
+ * partition, path, size_bytes, compression, can_login ("yes" | "no" | "unknown") iscsi               "yes" |
+ * "no" | "unknown": can the machine find its disk command_line        what cmdline.txt holds, or "" root the
+ * value of its last root=, or "" advice              one sentence saying what the user must do, or ""
  */
 #pragma once
 

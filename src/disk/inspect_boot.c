@@ -5,7 +5,12 @@
 
 #include <stdio.h>
 
-enum { CONFIG_MAX_BYTES = 256 * 1024, COMMAND_LINE_MAX_BYTES = 16 * 1024, DEFAULT_KERNELS = 3, FIRMWARE_FILES = 2 };
+enum {
+    CONFIG_MAX_BYTES = 256 * 1024,
+    COMMAND_LINE_MAX_BYTES = 16 * 1024,
+    DEFAULT_KERNELS = 3,
+    FIRMWARE_FILES = 2
+};
 
 /* What a model's firmware needs beside the kernel, and which kernel it takes when config.txt names none. */
 struct model_files {
@@ -24,7 +29,10 @@ static const struct model_files model_files[PI_MODELS] = {
               {"bcm2711-rpi-4", "bcm2711-rpi-c"},
               {"kernel8.img", "kernel7l.img", "kernel.img"},
               {"kernel7l.img", "kernel.img"}},
-    [PI_5] = {{NULL}, {"bcm2712", NULL}, {"kernel_2712.img", "kernel8.img"}, {"kernel_2712.img", "kernel8.img"}},
+    [PI_5] = {{NULL},
+              {"bcm2712", NULL},
+              {"kernel_2712.img", "kernel8.img"},
+              {"kernel_2712.img", "kernel8.img"}},
 };
 
 /* One inspection of one boot partition. */
@@ -52,7 +60,8 @@ static bool match_prefix(void *context, const struct fat_entry *entry)
     struct search *search = context;
 
     for (size_t i = 0; i < search->count; i++) {
-        if (search->prefixes[i] && strncasecmp(entry->name, search->prefixes[i], strlen(search->prefixes[i])) == 0 &&
+        if (search->prefixes[i] &&
+            strncasecmp(entry->name, search->prefixes[i], strlen(search->prefixes[i])) == 0 &&
             !entry->is_directory)
             search->found = true;
     }
@@ -114,7 +123,8 @@ static void note_initramfs(struct boot *boot, const char *path)
     initramfs_inspect(&source, &initramfs->found);
 }
 
-/* The kernel's path for this model: what config.txt names, else the first of the model's own that is there. */
+/* The kernel's path for this model: what config.txt names, else the first of the model's own that is there.
+ */
 static bool find_kernel(struct boot *boot, const struct pi_config *config, const struct model_files *files,
                         char path[REPORT_PATH_SIZE])
 {
@@ -137,7 +147,8 @@ static void find_initramfs(struct boot *boot, const struct pi_config *config, co
     char automatic[PI_CONFIG_NAME_SIZE];
     const char *name = config->initramfs;
 
-    if (!name[0] && config->auto_initramfs && pi_auto_initramfs(kernel_path + strlen(config->prefix), automatic))
+    if (!name[0] && config->auto_initramfs &&
+        pi_auto_initramfs(kernel_path + strlen(config->prefix), automatic))
         name = automatic;
     if (!name[0])
         return;
@@ -191,7 +202,8 @@ static void read_command_line(struct boot *boot, const char *text, size_t length
 
     pi_config_parse(text, length, PI_4, &config);
     snprintf(path, sizeof(path), "%.127s%.127s", config.prefix, config.command_line);
-    if (fat_read_file(boot->fat, path, COMMAND_LINE_MAX_BYTES, VOLUME_MAY_WAIT, &content, &content_length) < 0)
+    if (fat_read_file(boot->fat, path, COMMAND_LINE_MAX_BYTES, VOLUME_MAY_WAIT, &content, &content_length) <
+        0)
         return;
     content[strcspn(content, "\r\n")] = '\0';
     COPY_STRING(boot->report->command_line, content);

@@ -86,7 +86,8 @@ static void note_kernel(struct ext4 *ext4, unsigned partition, const char *path,
         report_read_kernel(kernel, &source);
 }
 
-static void note_initramfs(struct ext4 *ext4, unsigned partition, const char *path, struct disk_report *report)
+static void note_initramfs(struct ext4 *ext4, unsigned partition, const char *path,
+                           struct disk_report *report)
 {
     CLEANUP(cleanup_ext4_file) struct ext4_file *file = NULL;
 
@@ -101,7 +102,8 @@ static void note_initramfs(struct ext4 *ext4, unsigned partition, const char *pa
 }
 
 /* What is copied to the FAT at every update needs no second look: unpacking an initramfs takes seconds. */
-static void look_in_folder(struct ext4 *ext4, const char *folder, unsigned partition, struct disk_report *report)
+static void look_in_folder(struct ext4 *ext4, const char *folder, unsigned partition,
+                           struct disk_report *report)
 {
     CLEANUP_FREE struct names *names = xcalloc(1, sizeof(*names));
     char path[EXT4_NAME_SIZE + 16];

@@ -21,9 +21,9 @@ struct machine_number {
 
 static const struct machine_number elf_machines[] = {
     {183, "arm64"}, {40, "armhf"}, {62, "amd64"}, {3, "i386"}, {243, "riscv64"}};
-static const struct machine_number pe_machines[] = {
-    {0xaa64, "arm64"}, {0x1c0, "armhf"}, {0x1c2, "armhf"}, {0x1c4, "armhf"}, {0x8664, "amd64"}, {0x14c, "i386"},
-    {0x5064, "riscv64"}};
+static const struct machine_number pe_machines[] = {{0xaa64, "arm64"},  {0x1c0, "armhf"},  {0x1c2, "armhf"},
+                                                    {0x1c4, "armhf"},   {0x8664, "amd64"}, {0x14c, "i386"},
+                                                    {0x5064, "riscv64"}};
 
 static const char *find_machine(const struct machine_number *machines, size_t count, uint16_t number)
 {
@@ -68,8 +68,12 @@ static const char *plain_architecture(const uint8_t *head, size_t length)
         return "armhf";
     if (has_bytes(head, length, X86_MAGIC_OFFSET, "HdrS", 4))
         return le16_at(head, length, X86_LOAD_FLAGS_OFFSET) & X86_LOAD_64BIT ? "amd64" : "i386";
-    if (has_bytes(head, length, 0, "\x7f" "ELF", 4))
-        return find_machine(elf_machines, ARRAY_SIZE(elf_machines), le16_at(head, length, ELF_MACHINE_OFFSET));
+    if (has_bytes(head, length, 0,
+                  "\x7f"
+                  "ELF",
+                  4))
+        return find_machine(elf_machines, ARRAY_SIZE(elf_machines),
+                            le16_at(head, length, ELF_MACHINE_OFFSET));
     if (has_bytes(head, length, 0, "MZ", 2))
         return pe_architecture(head, length);
     return "";

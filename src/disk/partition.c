@@ -37,8 +37,8 @@ struct mbr {
 };
 
 /* Adds the partition, cut to the disk; one that begins beyond the end, or one too many, is left out. */
-static struct partition *add_partition(struct partition_list *list, const struct disk_source *source, unsigned number,
-                                       uint64_t start, uint64_t sectors)
+static struct partition *add_partition(struct partition_list *list, const struct disk_source *source,
+                                       unsigned number, uint64_t start, uint64_t sectors)
 {
     uint64_t start_bytes;
     uint64_t length_bytes;
@@ -87,8 +87,8 @@ static bool is_used(const struct mbr_entry *entry)
     return entry->type && entry->length;
 }
 
-/* A boot sector of a file system ends with the same two bytes: only a table has four sane status bytes and at least
- * one partition that begins inside the disk. */
+/* A boot sector of a file system ends with the same two bytes: only a table has four sane status bytes and at
+ * least one partition that begins inside the disk. */
 static bool is_partition_table(const struct mbr *mbr, const struct disk_source *source)
 {
     bool any = false;
@@ -123,10 +123,10 @@ static void add_mbr_partition(struct partition_list *list, const struct disk_sou
     partition->is_active = entry->status == 0x80;
 }
 
-/* Each link of the chain holds one logical partition, placed from the link, and the next link, placed from the chain's
- * beginning. Links must go forward, so the chain ends; that the list is full ends it too. */
-static int add_logical_partitions(struct partition_list *list, const struct disk_source *source, uint64_t first,
-                                  enum volume_wait wait)
+/* Each link of the chain holds one logical partition, placed from the link, and the next link, placed from
+ * the chain's beginning. Links must go forward, so the chain ends; that the list is full ends it too. */
+static int add_logical_partitions(struct partition_list *list, const struct disk_source *source,
+                                  uint64_t first, enum volume_wait wait)
 {
     uint64_t link = first;
 
@@ -150,8 +150,8 @@ static int add_logical_partitions(struct partition_list *list, const struct disk
     return 0;
 }
 
-static int add_mbr_partitions(struct partition_list *list, const struct disk_source *source, const struct mbr *mbr,
-                              enum volume_wait wait)
+static int add_mbr_partitions(struct partition_list *list, const struct disk_source *source,
+                              const struct mbr *mbr, enum volume_wait wait)
 {
     list->table = PARTITION_TABLE_MBR;
     list->disk_id = mbr->disk_id;
@@ -197,7 +197,8 @@ static bool decode_gpt_header(const uint8_t *bytes, size_t length_bytes, struct 
     header->entries = reader_le32(&r);
     header->entry_bytes = reader_le32(&r);
     header->entries_crc = reader_le32(&r);
-    return reader_ok(&r) && header->header_bytes >= GPT_HEADER_MIN_BYTES && header->header_bytes <= length_bytes;
+    return reader_ok(&r) && header->header_bytes >= GPT_HEADER_MIN_BYTES &&
+           header->header_bytes <= length_bytes;
 }
 
 /* The checksum is taken over the header with the checksum's own field as zeros. */
@@ -234,11 +235,13 @@ static void add_gpt_partition(struct partition_list *list, const struct disk_sou
     memcpy(partition->type_guid, read.type_guid, sizeof(read.type_guid));
     memcpy(partition->guid, read.guid, sizeof(read.guid));
     partition->is_active = attributes >> 2 & 1; /* legacy BIOS bootable */
-    utf16_string(partition->name, sizeof(partition->name), reader_bytes(&r, GPT_NAME_UNITS * 2), GPT_NAME_UNITS);
+    utf16_string(partition->name, sizeof(partition->name), reader_bytes(&r, GPT_NAME_UNITS * 2),
+                 GPT_NAME_UNITS);
 }
 
 /* 1 if a sound header with sound entries stands at sector `place`, 0 if not. */
-static int read_gpt(const struct disk_source *source, uint64_t place, enum volume_wait wait, struct partition_list *list)
+static int read_gpt(const struct disk_source *source, uint64_t place, enum volume_wait wait,
+                    struct partition_list *list)
 {
     uint8_t bytes[MBR_BYTES];
     struct gpt_header header;
@@ -340,12 +343,13 @@ const char *guid_text(char to[GUID_TEXT_SIZE], const uint8_t guid[16])
     uint16_t third = reader_le16(&r);
     uint16_t fourth = reader_be16(&r);
 
-    snprintf(to, GUID_TEXT_SIZE, "%08x-%04x-%04x-%04x-%02x%02x%02x%02x%02x%02x", first, second, third, fourth, guid[10],
-             guid[11], guid[12], guid[13], guid[14], guid[15]);
+    snprintf(to, GUID_TEXT_SIZE, "%08x-%04x-%04x-%04x-%02x%02x%02x%02x%02x%02x", first, second, third, fourth,
+             guid[10], guid[11], guid[12], guid[13], guid[14], guid[15]);
     return to;
 }
 
-const char *partition_type_text(char to[GUID_TEXT_SIZE], enum partition_table table, const struct partition *partition)
+const char *partition_type_text(char to[GUID_TEXT_SIZE], enum partition_table table,
+                                const struct partition *partition)
 {
     if (table == PARTITION_TABLE_GPT)
         return guid_text(to, partition->type_guid);

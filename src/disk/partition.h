@@ -1,9 +1,9 @@
 /*
  * Partition tables: MBR with its extended chain, and GPT with its backup.
  *
- * Only reads. Whatever the disk says, the list is bounded and every partition in it lies inside the disk (one that
- * reaches beyond the end is cut and marked). Numbers are the kernel's: extended MBR partitions begin at 5.
- * MBR: the layout every BIOS reads. GPT: UEFI specification 2.10, chapter 5.
+ * Only reads. Whatever the disk says, the list is bounded and every partition in it lies inside the disk (one
+ * that reaches beyond the end is cut and marked). Numbers are the kernel's: extended MBR partitions begin
+ * at 5. MBR: the layout every BIOS reads. GPT: UEFI specification 2.10, chapter 5.
  */
 #pragma once
 
@@ -45,8 +45,10 @@ struct disk_source partition_source(const struct disk_source *disk, const struct
 
 const char *partition_table_name(enum partition_table table);
 /* "0x0c", or the GUID as it is written. Gives `to`. */
-const char *partition_type_text(char to[GUID_TEXT_SIZE], enum partition_table table, const struct partition *partition);
+const char *partition_type_text(char to[GUID_TEXT_SIZE], enum partition_table table,
+                                const struct partition *partition);
 /* `xxxxxxxx-xxxx-…` from the disk's mixed byte order. Gives `to`. */
 const char *guid_text(char to[GUID_TEXT_SIZE], const uint8_t guid[16]);
-/* Whether its type says FAT for firmware: MBR 0x0c, 0x0e, 0xef and the other FAT types, or an EFI system partition. */
+/* Whether its type says FAT for firmware: MBR 0x0c, 0x0e, 0xef and the other FAT types, or an EFI system
+ * partition. */
 bool partition_is_for_firmware(enum partition_table table, const struct partition *partition);

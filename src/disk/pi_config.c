@@ -98,7 +98,8 @@ bool pi_auto_initramfs(const char *kernel, char initramfs[PI_CONFIG_NAME_SIZE])
 {
     size_t length = strlen(kernel);
 
-    if (!string_starts_with(kernel, "kernel") || !string_ends_with(kernel, ".img") || length >= PI_CONFIG_NAME_SIZE)
+    if (!string_starts_with(kernel, "kernel") || !string_ends_with(kernel, ".img") ||
+        length >= PI_CONFIG_NAME_SIZE)
         return false;
     snprintf(initramfs, PI_CONFIG_NAME_SIZE, "initramfs%.*s", (int)(length - 10), kernel + 6);
     return true;

@@ -1,8 +1,9 @@
 /*
  * What a Raspberry Pi's `config.txt` says about which files it loads.
  *
- * Reads the settings that name files, for one model at a time, with the model sections ([pi4], [all], [none], …)
- * applied; other conditional sections (display, GPIO, serial) count as not holding. `include` lines are not followed.
+ * Reads the settings that name files, for one model at a time, with the model sections ([pi4], [all], [none],
+ * …) applied; other conditional sections (display, GPIO, serial) count as not holding. `include` lines are
+ * not followed.
  */
 #pragma once
 
@@ -24,5 +25,6 @@ struct pi_config {
 void pi_config_parse(const char *text, size_t length_bytes, enum pi_model model, struct pi_config *config);
 /* "Pi 4" */
 const char *pi_model_name(enum pi_model model);
-/* The file auto_initramfs means for a kernel: kernel8.img → initramfs8. False if the kernel's name is its own. */
+/* The file auto_initramfs means for a kernel: kernel8.img → initramfs8. False if the kernel's name is its
+ * own. */
 bool pi_auto_initramfs(const char *kernel, char initramfs[PI_CONFIG_NAME_SIZE]);

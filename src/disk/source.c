@@ -46,7 +46,8 @@ int disk_source_over_fd(int fd, struct disk_source *source)
         return -errno;
     if (!S_ISBLK(st.st_mode) && !S_ISREG(st.st_mode))
         return -ESPIPE;
-    *source = (struct disk_source){.size_bytes = size_bytes, .read = read_fd, .context = (void *)(intptr_t)fd};
+    *source =
+        (struct disk_source){.size_bytes = size_bytes, .read = read_fd, .context = (void *)(intptr_t)fd};
     return 0;
 }
 
@@ -55,7 +56,8 @@ struct disk_source disk_source_over_memory(const void *data, size_t length_bytes
     return (struct disk_source){.size_bytes = length_bytes, .read = read_memory, .context = (void *)data};
 }
 
-struct disk_source disk_source_part(const struct disk_source *source, uint64_t start_bytes, uint64_t length_bytes)
+struct disk_source disk_source_part(const struct disk_source *source, uint64_t start_bytes,
+                                    uint64_t length_bytes)
 {
     struct disk_source part = *source;
     uint64_t start = MIN(start_bytes, source->size_bytes);

@@ -1,9 +1,9 @@
 /*
  * Something to read at an offset: a volume, a file, memory, or a part of one of them.
  *
- * A plain value that may be copied; it never owns what it reads from, never writes, and never caches. Reads need not
- * be aligned to sectors. Everything in this folder looks at disks through it, and hands out the files it finds in
- * them as sources again.
+ * A plain value that may be copied; it never owns what it reads from, never writes, and never caches. Reads
+ * need not be aligned to sectors. Everything in this folder looks at disks through it, and hands out the
+ * files it finds in them as sources again.
  */
 #pragma once
 
@@ -12,8 +12,8 @@
 struct disk_source;
 
 /* Reads exactly `length_bytes`; the range was checked against the source's size. */
-typedef int disk_source_read_fn(const struct disk_source *source, void *buffer, size_t length_bytes, uint64_t offset,
-                                enum volume_wait wait);
+typedef int disk_source_read_fn(const struct disk_source *source, void *buffer, size_t length_bytes,
+                                uint64_t offset, enum volume_wait wait);
 
 struct disk_source {
     uint64_t size_bytes;
@@ -27,9 +27,10 @@ struct disk_source disk_source_over_volume(struct volume *volume);
 int disk_source_over_fd(int fd, struct disk_source *source);
 struct disk_source disk_source_over_memory(const void *data, size_t length_bytes);
 /* The part of `source` from `start_bytes`, cut to what `source` has: possibly empty. */
-struct disk_source disk_source_part(const struct disk_source *source, uint64_t start_bytes, uint64_t length_bytes);
+struct disk_source disk_source_part(const struct disk_source *source, uint64_t start_bytes,
+                                    uint64_t length_bytes);
 
-/* All or nothing. -EINVAL outside the source, -EAGAIN if VOLUME_NO_WAIT and the bytes are not in memory, or what the
- * volume or file gave. */
+/* All or nothing. -EINVAL outside the source, -EAGAIN if VOLUME_NO_WAIT and the bytes are not in memory, or
+ * what the volume or file gave. */
 int disk_source_read(const struct disk_source *source, void *buffer, size_t length_bytes, uint64_t offset,
                      enum volume_wait wait);

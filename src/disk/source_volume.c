@@ -1,6 +1,7 @@
 #include "disk/source.h"
 
-/* A volume reads whole sectors: what was not asked for in the first and the last goes into two spare pieces. */
+/* A volume reads whole sectors: what was not asked for in the first and the last goes into two spare pieces.
+ */
 static int read_volume(const struct disk_source *source, void *buffer, size_t length_bytes, uint64_t offset,
                        enum volume_wait wait)
 {
@@ -23,5 +24,6 @@ static int read_volume(const struct disk_source *source, void *buffer, size_t le
 
 struct disk_source disk_source_over_volume(struct volume *volume)
 {
-    return (struct disk_source){.size_bytes = volume_size_bytes(volume), .read = read_volume, .context = volume};
+    return (struct disk_source){
+        .size_bytes = volume_size_bytes(volume), .read = read_volume, .context = volume};
 }

@@ -125,7 +125,7 @@ static void reset_path(struct scsi_path *path)
     pthread_mutex_lock(&disk->lock);
     disk->reserved_by = NULL;
     disk->mode = (struct scsi_mode){.write_cache = true};
-    scsi_tell_others(disk, path, ATTENTION_RESET);
+    scsi_tell_others(disk, NULL, ATTENTION_RESET);
     pthread_mutex_unlock(&disk->lock);
 }
 
@@ -310,8 +310,8 @@ static void check_shared_state(struct scsi_command *command)
 
 static void check_data_length(struct scsi_command *command)
 {
-    if (command->entry->flags & ENTRY_EXACT_DATA && command->out_bytes && command->out_offered != command->out_bytes)
-        scsi_fail(command, SENSE_ILLEGAL_REQUEST, SENSE_CODE_INVALID_FIELD_IN_UNIT);
+    if (command->entry->flags & ENTRY_EXACT_DATA && command->out_offered != command->out_bytes)
+        scsi_fail_cdb(command, command->entry->blocks.at);
 }
 
 static enum scsi_step next_step(const struct scsi_command *command)

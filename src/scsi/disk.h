@@ -134,8 +134,8 @@ void scsi_nexus_init(struct scsi_nexus *nexus, const char *target_name, uint16_t
 int scsi_nexus_attach(struct scsi_nexus *nexus, unsigned lun, struct scsi_disk *disk);
 /* The I_T nexus is lost: lets go of every disk and of what RESERVE held. No command may be running. */
 void scsi_nexus_end(struct scsi_nexus *nexus);
-/* LOGICAL UNIT RESET of one LUN (or, with -1, of all): other nexuses are told, reservations of RESERVE go. False if
- * there is no such LUN. */
+/* LOGICAL UNIT RESET of one LUN (or, with -1, of all): every nexus is told, this one too (SAM-5 6.3.3), and what RESERVE
+ * held is free. False if there is no such LUN. */
 bool scsi_nexus_reset(struct scsi_nexus *nexus, int lun);
 /* The number in an 8-byte LUN field; -1 if it is no LUN that a target of ours can have (SAM-5 4.7). */
 int scsi_lun_number(const uint8_t lun[8]);
@@ -157,5 +157,5 @@ void scsi_fail_cdb(struct scsi_command *command, unsigned at);
 void scsi_fail_volume(struct scsi_command *command, int error, bool writing);
 /* Data-in of a command that is not a read: as much as the allocation length allows. */
 void scsi_answer(struct scsi_command *command, const void *bytes, size_t length_bytes);
-/* All other nexuses of the command's disk will be told. The disk's lock is held. */
+/* All nexuses of the disk but one (NULL: all) will be told. The disk's lock is held. */
 void scsi_tell_others(struct scsi_disk *disk, const struct scsi_path *except, enum scsi_attention attention);

@@ -1,4 +1,4 @@
-/* Making durable what was changed (FORMAT.md, F1 F2 F4). */
+/* Making durable what was changed (FORMAT.md, F1 F2 F4 F5). */
 #include "store/state.h"
 
 /* F1 steps 2 to 4. `*lost` is set when nobody knows any more what the disk holds. */
@@ -9,7 +9,7 @@ static int sync_taken(struct volume *volume, const struct map_units *units, bool
     int rc = io->fdatasync(io->context, top->data_fd);
 
     *lost = rc != 0;
-    if (rc || units->count == 0)
+    if (rc || (units->count == 0 && volume->map_synced))
         return rc;
     rc = layer_write_units(top, units);
     if (rc == -ENOSPC) {
@@ -36,13 +36,15 @@ static int run_round(struct volume *volume)
     map_take_changed(top->map, top->id, &units);
     pthread_mutex_unlock(&volume->lock);
     int rc = sync_taken(volume, &units, &lost);
-    pthread_mutex_lock(&volume->lock);
     if (lost)
-        volume_stop_locked(volume, rc, "syncing");
-    else if (rc)
+        volume_stop(volume, rc, "syncing");
+    pthread_mutex_lock(&volume->lock);
+    if (rc) {
         map_give_back(top->map, &units);
-    else
+    } else {
         volume->durable = covered;
+        volume->map_synced = true;
+    }
     volume->flushing = false;
     pthread_cond_broadcast(&volume->changed);
     map_units_free(&units);

@@ -38,6 +38,8 @@ struct store_io {
     int (*fsync)(void *context, int fd);
     /* Begins writing back what is dirty and makes nothing durable: a hint. */
     void (*start_writeback)(void *context, int fd);
+    /* Forgets what is cached and not waiting to be written, so that reads see what the disk holds. */
+    void (*drop_cache)(void *context, int fd);
     int (*lock)(void *context, int fd); /* exclusive, of the whole file; -EWOULDBLOCK if another process has it */
     /* The first hole at or after `offset`, or the end of the file, and the same for data: SEEK_HOLE, SEEK_DATA. */
     int (*next_hole)(void *context, int fd, uint64_t offset, uint64_t *at);

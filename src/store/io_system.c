@@ -70,6 +70,11 @@ static void system_start_writeback(void *context, int fd)
     (void)!sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
+static void system_drop_cache(void *context, int fd)
+{
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
 static int system_lock(void *context, int fd)
 {
     return result(flock(fd, LOCK_EX | LOCK_NB));
@@ -173,6 +178,7 @@ const struct store_io store_io_system = {
     .fdatasync = system_fdatasync,
     .fsync = system_fsync,
     .start_writeback = system_start_writeback,
+    .drop_cache = system_drop_cache,
     .lock = system_lock,
     .next_hole = system_next_hole,
     .next_data = system_next_data,

@@ -211,6 +211,13 @@ void layer_freeze(struct layer *layer)
     layer->map_fd = -1;
 }
 
+void layer_drop_cache(struct layer *layer)
+{
+    layer->io->drop_cache(layer->io->context, layer->data_fd);
+    if (layer->map_fd >= 0)
+        layer->io->drop_cache(layer->io->context, layer->map_fd);
+}
+
 bool layer_run(const struct layer *layer, uint64_t block, uint64_t limit, uint64_t *length)
 {
     if (block >= layer->blocks) {

@@ -48,6 +48,9 @@ void layer_grow(struct layer *layer, uint64_t blocks);
 /* After its last flush: nothing writes to it any more. */
 void layer_freeze(struct layer *layer);
 
+/* After a failed sync: reads go to the disk again. */
+void layer_drop_cache(struct layer *layer);
+
 /* Whether it decides about `block`, and for how many blocks from there, at most `limit`, that stays so. */
 bool layer_run(const struct layer *layer, uint64_t block, uint64_t limit, uint64_t *length);
 /* Writes units that were taken from its map; not yet durable. */

@@ -123,16 +123,20 @@ static struct volume *volume_new(struct store *store, const struct tree_volume *
     pthread_mutex_init(&volume->lock, NULL);
     pthread_cond_init(&volume->changed, NULL);
     volume->chain = chain;
+    volume->changes = row->read_only ? 0 : 1; /* F5 */
     volume->size_bytes = chain->layers[0]->blocks * VOLUME_BLOCK_BYTES;
     if (has_damage(chain)) {
         log_error("%s: its map is damaged on disk: opened read-only, parts cannot be read", volume->name);
         volume->read_only = true;
+        volume->changes = 0;
     }
     return volume;
 }
 
 static void volume_free(struct volume *volume)
 {
+    if (volume->stopped)
+        layer_drop_cache(volume->chain->layers[0]); /* what was still in flight when it stopped */
     chain_unref(volume->chain);
     pthread_cond_destroy(&volume->changed);
     pthread_mutex_destroy(&volume->lock);

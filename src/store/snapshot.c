@@ -76,9 +76,7 @@ static int snapshot_held(struct volume *volume, const struct tree_volume *row, s
         swap_chain(volume, new_layer);
     } else if (rc == -EIO) {
         /* The commit may be on disk: what is written to the old top from now on could be inside the snapshot. */
-        pthread_mutex_lock(&volume->lock);
-        volume_stop_locked(volume, rc, "recording a snapshot");
-        pthread_mutex_unlock(&volume->lock);
+        volume_stop(volume, rc, "recording a snapshot");
     }
     return rc;
 }

@@ -54,6 +54,7 @@ struct volume {
     bool held;           /* a snapshot waits for claims to go: no new ones */
     bool flushing;       /* a round runs (F2) */
     bool stopped;        /* F4 */
+    bool map_synced;     /* a round has synced the map since it was opened (F5) */
     uint64_t changes;    /* counts changing operations that returned */
     uint64_t durable;    /* the value of `changes` up to which all is on disk */
     uint64_t unhinted_bytes; /* written since write-back was last begun */
@@ -116,5 +117,5 @@ void volume_note_change(struct volume *volume, uint64_t block, uint64_t count, u
 struct chain *volume_chain(struct volume *volume);
 /* 0, or what is wrong with the range or the volume for a change of it. */
 int volume_check_change(struct volume *volume, uint64_t offset, uint64_t length_bytes);
-/* Stops it, saying why in the log, once. Under the volume's lock. */
-void volume_stop_locked(struct volume *volume, int rc, const char *what);
+/* Stops it, saying why in the log, once (F4). Not under the volume's lock. */
+void volume_stop(struct volume *volume, int rc, const char *what);

@@ -152,11 +152,25 @@ int store_find_volume(struct store *store, const char *name, struct tree_volume 
 
 /* ---- open ---- */
 
+static int sync_parent(const struct store_io *io, const char *path)
+{
+    CLEANUP_FREE char *parent = xstrdup(path);
+    char *slash = strrchr(parent, '/');
+
+    if (!slash)
+        return io->sync_directory(io->context, ".");
+    slash[slash == parent] = '\0'; /* the root folder keeps its slash */
+    return io->sync_directory(io->context, parent);
+}
+
 static int make_folder(const struct store_io *io, const char *path, struct error *error)
 {
     int rc = io->mkdir(io->context, path);
 
-    return rc && rc != -EEXIST ? error_set_errno(error, rc, "cannot make the folder %s", path) : 0;
+    if (rc == -EEXIST)
+        return 0;
+    rc = rc ?: sync_parent(io, path);
+    return rc ? error_set_errno(error, rc, "cannot make the folder %s", path) : 0;
 }
 
 static int take_lock(struct store *store, struct error *error)

@@ -39,13 +39,18 @@ int volume_check_change(struct volume *volume, uint64_t offset, uint64_t length_
     return volume->read_only ? -EROFS : check_range(volume, offset, length_bytes);
 }
 
-void volume_stop_locked(struct volume *volume, int rc, const char *what)
+void volume_stop(struct volume *volume, int rc, const char *what)
 {
-    if (!volume->stopped)
-        log_error("%s: stopped: %s failed (%s); what the disk really holds is read when it is opened again",
-                  volume->name, what, strerror(-rc));
+    pthread_mutex_lock(&volume->lock);
+    bool first = !volume->stopped;
     volume->stopped = true;
     pthread_cond_broadcast(&volume->changed);
+    pthread_mutex_unlock(&volume->lock);
+    if (!first)
+        return;
+    log_error("%s: stopped: %s failed (%s); what the disk really holds is read when it is opened again", volume->name,
+              what, strerror(-rc));
+    layer_drop_cache(volume->chain->layers[0]);
 }
 
 int volume_read(struct volume *volume, const struct iovec *vec, int count, uint64_t offset, enum volume_wait wait)

@@ -72,9 +72,7 @@ int volume_write_failed(struct volume *volume, int rc, const char *what)
 {
     if (!leaves_doubt(rc))
         return rc == -ENOMEM ? rc : -ENOSPC;
-    pthread_mutex_lock(&volume->lock);
-    volume_stop_locked(volume, rc, what);
-    pthread_mutex_unlock(&volume->lock);
+    volume_stop(volume, rc, what);
     return -EIO;
 }
 

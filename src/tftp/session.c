@@ -196,7 +196,7 @@ void *tftp_session_owner(const struct tftp_session *s)
     return s->owner;
 }
 
-bool session_was_heard(const struct tftp_session *s)
+bool tftp_session_was_heard(const struct tftp_session *s)
 {
     return s->transfer.heard;
 }
@@ -410,9 +410,9 @@ static void pump(struct tftp_session *s)
     }
 }
 
-static void on_packet(void *arg, int events)
+/* One packet, if there is one. Afterwards the session may be over. */
+static void receive(struct tftp_session *s)
 {
-    struct tftp_session *s = arg;
     uint8_t packet[REPLY_MAX_BYTES];
     ssize_t length = recv(s->fd, packet, sizeof(packet), 0);
 
@@ -424,6 +424,17 @@ static void on_packet(void *arg, int events)
         tftp_transfer_receive(&s->transfer, packet, (size_t)length, clock_monotonic_ms());
     warn_of_rollover(s);
     pump(s);
+}
+
+static void on_packet(void *arg, int events)
+{
+    receive(arg);
+}
+
+void tftp_session_catch_up(struct tftp_session *s)
+{
+    if (s->watch && !s->working)
+        receive(s);
 }
 
 static void on_timer(void *arg)

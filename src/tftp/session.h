@@ -39,6 +39,8 @@ struct tftp_session_request {
 struct tftp_session *tftp_session_new(const struct tftp_session_context *context, struct loop *loop,
                             const struct tftp_session_request *request, const struct boot_plan *plan,
                             void (*over)(struct tftp_session *session), void *owner);
+/* Takes what the client has sent and nobody has read yet; may end the session. */
+void tftp_session_catch_up(struct tftp_session *session);
 /* Ends it without another packet; `over` runs now or when a worker is done with it. */
 void tftp_session_cancel(struct tftp_session *session);
 void tftp_session_free(struct tftp_session *session);
@@ -46,7 +48,7 @@ void tftp_session_free(struct tftp_session *session);
 const struct tftp_session_request *tftp_session_request(const struct tftp_session *session);
 void *tftp_session_owner(const struct tftp_session *session);
 /* Whether the client has answered to any packet. */
-bool session_was_heard(const struct tftp_session *session);
+bool tftp_session_was_heard(const struct tftp_session *session);
 
 /* One ERROR from a port of its own to somebody who gets no session. */
 void tftp_session_refuse(const struct tftp_session_request *request, enum tftp_error_code code, const char *text);

@@ -111,20 +111,30 @@ static bool same_peer(const struct tftp_session_request *a, const struct tftp_se
     return a->peer.sin_addr.s_addr == b->peer.sin_addr.s_addr && a->peer.sin_port == b->peer.sin_port;
 }
 
+static struct tftp_session *session_of_peer(struct shard *shard, const struct tftp_session_request *request)
+{
+    for (size_t i = 0; i < shard->count; i++) {
+        if (same_peer(tftp_session_request(shard->sessions[i]), request))
+            return shard->sessions[i];
+    }
+    return NULL;
+}
+
 /* Whether the request only repeats one whose answer is still on its way. Another request from the same port takes the
  * place of the old one: the client was started again, or went on without telling. */
 static bool is_repeated(struct shard *shard, const struct tftp_session_request *request)
 {
-    for (size_t i = 0; i < shard->count; i++) {
-        struct tftp_session *session = shard->sessions[i];
-        const struct tftp_session_request *known = tftp_session_request(session);
-        if (!same_peer(known, request))
-            continue;
-        if (!session_was_heard(session) && strcmp(known->tftp.path, request->tftp.path) == 0)
-            return true;
-        tftp_session_cancel(session);
+    struct tftp_session *session = session_of_peer(shard, request);
+
+    /* A client's last ACK comes by another socket than its next request, and may be read after it. */
+    if (session)
+        tftp_session_catch_up(session);
+    session = session_of_peer(shard, request);
+    if (!session)
         return false;
-    }
+    if (!tftp_session_was_heard(session) && strcmp(tftp_session_request(session)->tftp.path, request->tftp.path) == 0)
+        return true;
+    tftp_session_cancel(session);
     return false;
 }
 

@@ -42,7 +42,7 @@ def prove(machine):
 
 
 def demonstrate(lab, arch, image):
-    say(f"\nA server and a {arch} machine without a disk, in network namespaces ({accelerator()} emulation).")
+    say(f"\nA server and one {arch} machine without a disk, in network namespaces ({accelerator()} emulation).")
     farboot = Farboot(lab, log="info")
     farboot.start()
     command(farboot, "image", "import", str(image), "--name", "debian", shown=("image", "import", image.name, "--name", "debian"))

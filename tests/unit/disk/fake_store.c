@@ -14,8 +14,8 @@ void fake_store_reset(void)
     fake_store = (struct fake_store){0};
 }
 
-int store_import_begin(struct store *store, const char *name, uint64_t limit_bytes, struct store_import **import,
-                       struct error *error)
+int store_import_begin(struct store *store, const char *name, uint64_t limit_bytes,
+                       struct store_import **import, struct error *error)
 {
     if (string_equal(name, fake_store.taken))
         return error_set(error, -EEXIST, "%s: exists", name);

@@ -6,22 +6,25 @@
 
 #include <stdio.h>
 
-/* A tree with what trips readers up: long, short, mixed-case and non-ASCII names, deep folders, empty files, a folder
- * of many clusters, and files whose clusters lie scattered. */
+/* A tree with what trips readers up: long, short, mixed-case and non-ASCII names, deep folders, empty files,
+ * a folder of many clusters, and files whose clusters lie scattered. */
 static void make_tree(const char *image)
 {
     run("rm -rf tree back && mkdir -p tree/overlays/deep/er tree/many back");
     run("cd tree && : > empty && printf x > one && head -c 1468 /dev/urandom > KERNEL.IMG && "
-        "head -c 700001 /dev/urandom > 'a rather long name with spaces.bin' && head -c 99 /dev/urandom > lower.txt && "
+        "head -c 700001 /dev/urandom > 'a rather long name with spaces.bin' && head -c 99 /dev/urandom > "
+        "lower.txt && "
         "head -c 12345 /dev/urandom > 'Grüße aus Ελλάδα.dat' && "
         "head -c 5000 /dev/urandom > overlays/deep/er/vc4-kms-v3d.dtbo && head -c 40 /dev/urandom > README");
     run("cd tree/many && for i in $(seq 1 300); do echo $i > \"entry number $i\"; done");
     run("MTOOLS_SKIP_CHECK=1 LC_ALL=C.UTF-8 mcopy -s -i %s tree/* ::/", image);
     /* Holes of one cluster each, which the next file then fills. */
     run("for i in $(seq 1 2 300); do echo \"::/many/entry number $i\"; done | "
-        "MTOOLS_SKIP_CHECK=1 xargs -d '\\n' mdel -i %s", image);
+        "MTOOLS_SKIP_CHECK=1 xargs -d '\\n' mdel -i %s",
+        image);
     run("cd tree/many && for i in $(seq 1 2 300); do rm \"entry number $i\"; done");
-    run("head -c 250000 /dev/urandom > tree/scattered && MTOOLS_SKIP_CHECK=1 mcopy -i %s tree/scattered ::/", image);
+    run("head -c 250000 /dev/urandom > tree/scattered && MTOOLS_SKIP_CHECK=1 mcopy -i %s tree/scattered ::/",
+        image);
 }
 
 struct copy_job {
@@ -69,8 +72,8 @@ static void copy_tree(struct copy_job *job)
 
 static void all_files_read_back(const char *mkfs_options, unsigned size_mib, unsigned bits)
 {
-    run("rm -f fat.img && truncate -s %uM fat.img && mkfs.vfat %s -n FIRMWARE fat.img > /dev/null 2>&1", size_mib,
-        mkfs_options);
+    run("rm -f fat.img && truncate -s %uM fat.img && mkfs.vfat %s -n FIRMWARE fat.img > /dev/null 2>&1",
+        size_mib, mkfs_options);
     make_tree("fat.img");
     CLEANUP_FD int fd = open_image("fat.img");
     struct disk_source source = image_source(fd);
@@ -117,15 +120,29 @@ static void names_compare_without_case(void **state)
     CLEANUP(cleanup_fat) struct fat *fat = NULL;
     assert_int_equal(fat_open(&source, VOLUME_MAY_WAIT, &fat), 0);
 
-    static const char *const there[] = {
-        "kernel.img", "/KERNEL.IMG", "//Kernel.Img", "A RATHER LONG NAME WITH SPACES.BIN", "ARATHE~1.BIN", "arathe~1.bin",
-        "OVERLAYS/Deep/ER/VC4-kms-v3d.DTBO", "GRÜßE AUS ΕΛΛάΔΑ.DAT", "lower.TXT", "overlays/", ""};
+    static const char *const there[] = {"kernel.img",
+                                        "/KERNEL.IMG",
+                                        "//Kernel.Img",
+                                        "A RATHER LONG NAME WITH SPACES.BIN",
+                                        "ARATHE~1.BIN",
+                                        "arathe~1.bin",
+                                        "OVERLAYS/Deep/ER/VC4-kms-v3d.DTBO",
+                                        "GRÜßE AUS ΕΛΛάΔΑ.DAT",
+                                        "lower.TXT",
+                                        "overlays/",
+                                        ""};
     for (size_t i = 0; i < ARRAY_SIZE(there); i++) {
         struct fat_entry entry;
         assert_int_equal(fat_lookup(fat, there[i], VOLUME_MAY_WAIT, &entry), 0);
     }
-    static const char *const missing[] = {"nothing", "kernel.im", "kernel.imgg", ".", "..", "overlays/../KERNEL.IMG",
-                                          "overlays/deep/er/none", "many/entry number 1"};
+    static const char *const missing[] = {"nothing",
+                                          "kernel.im",
+                                          "kernel.imgg",
+                                          ".",
+                                          "..",
+                                          "overlays/../KERNEL.IMG",
+                                          "overlays/deep/er/none",
+                                          "many/entry number 1"};
     for (size_t i = 0; i < ARRAY_SIZE(missing); i++) {
         struct fat_entry entry;
         assert_int_equal(fat_lookup(fat, missing[i], VOLUME_MAY_WAIT, &entry), -ENOENT);
@@ -209,7 +226,8 @@ static uint8_t *make_by_hand(void)
     return disk;
 }
 
-static void put_entry(uint8_t *disk, const char *name, uint8_t attributes, unsigned cluster, uint32_t size_bytes)
+static void put_entry(uint8_t *disk, const char *name, uint8_t attributes, unsigned cluster,
+                      uint32_t size_bytes)
 {
     uint8_t *at = disk + HAND_ROOT;
 
@@ -288,7 +306,8 @@ static void the_kept_clusters_survive_a_change(void **state)
     assert_int_equal(buffer[512], 'b');
 }
 
-/* Image builders make FAT32 file systems too small for the format; mtools refuses them, Linux and firmware do not. */
+/* Image builders make FAT32 file systems too small for the format; mtools refuses them, Linux and firmware do
+ * not. */
 static void a_small_fat32_is_still_fat32(void **state)
 {
     CLEANUP_FREE uint8_t *disk = make_by_hand();
@@ -316,7 +335,8 @@ static void surrogates_become_one_character(void **state)
     assert_true(fat_long_name(name, sizeof(name), (const uint16_t[]){'a', 0xd83d, 0xde00}, 3));
     assert_string_equal(name, "a😀");
     assert_true(fat_long_name(name, sizeof(name), (const uint16_t[]){0xd83d, 'b'}, 2));
-    assert_string_equal(name, "\xef\xbf\xbd" "b");
+    assert_string_equal(name, "\xef\xbf\xbd"
+                              "b");
     assert_false(fat_long_name(name, sizeof(name), (const uint16_t[]){'a', '/', 'b'}, 3));
     assert_false(fat_long_name(name, 3, (const uint16_t[]){'a', 'b', 'c'}, 3));
 }
@@ -329,7 +349,10 @@ static void case_bits_of_windows_nt_count(void **state)
     assert_string_equal(name, "config.txt");
     fat_short_name(name, sizeof(name), (const uint8_t *)"CONFIG  TXT", 0x08);
     assert_string_equal(name, "config.TXT");
-    fat_short_name(name, sizeof(name), (const uint8_t *)"\x05" "BC        ", 0);
+    fat_short_name(name, sizeof(name),
+                   (const uint8_t *)"\x05"
+                                    "BC        ",
+                   0);
     assert_string_equal(name, "σBC");
 }
 

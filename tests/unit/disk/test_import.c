@@ -94,7 +94,8 @@ static int setup(void **state)
 {
     if (images_setup(state) < 0)
         return -1;
-    run("truncate -s 9M disk.img && printf 'label: dos\\nstart=2048,size=8192,type=c\\n' | sfdisk -q disk.img");
+    run("truncate -s 9M disk.img && printf 'label: dos\\nstart=2048,size=8192,type=c\\n' | sfdisk -q "
+        "disk.img");
     run("head -c 3000001 /dev/urandom | dd of=disk.img bs=1M seek=2 conv=notrunc status=none");
     return 0;
 }
@@ -119,7 +120,8 @@ static void several_members_are_one_disk(void **state)
     } tools[] = {{"xz -0", "xz"}, {"gzip -1", "gzip"}, {"zstd -q -1", "zstd"}, {"bzip2 -1", "bzip2"}};
 
     for (size_t i = 0; i < ARRAY_SIZE(tools); i++) {
-        run("(head -c 4000000 disk.img | %s; tail -c +4000001 disk.img | %s) > two.bin", tools[i].tool, tools[i].tool);
+        run("(head -c 4000000 disk.img | %s; tail -c +4000001 disk.img | %s) > two.bin", tools[i].tool,
+            tools[i].tool);
         assert_imports("two.bin", tools[i].name);
         run("%s -c disk.img > one.bin", tools[i].tool);
         assert_imports("one.bin", tools[i].name);
@@ -130,7 +132,8 @@ static void several_members_are_one_disk(void **state)
 
 static void damage_is_told_in_one_sentence(void **state)
 {
-    static const char *const tools[] = {"xz -0", "xz -0 --block-size=1MiB", "gzip -1", "zstd -q -1", "bzip2 -1"};
+    static const char *const tools[] = {"xz -0", "xz -0 --block-size=1MiB", "gzip -1", "zstd -q -1",
+                                        "bzip2 -1"};
 
     for (size_t i = 0; i < ARRAY_SIZE(tools); i++) {
         run("%s -c disk.img > whole.bin", tools[i]);
@@ -139,7 +142,8 @@ static void damage_is_told_in_one_sentence(void **state)
             run("head %s whole.bin > cut.bin", cuts[cut]);
             assert_refused("cut.bin", -EBADMSG, "cut short");
         }
-        run("cp whole.bin bad.bin && printf 'garbage!' | dd of=bad.bin bs=1 seek=1500000 conv=notrunc status=none");
+        run("cp whole.bin bad.bin && printf 'garbage!' | dd of=bad.bin bs=1 seek=1500000 conv=notrunc "
+            "status=none");
         assert_refused("bad.bin", -EBADMSG, "damaged");
         run("(cat whole.bin; echo and more) > more.bin");
         assert_refused("more.bin", -EBADMSG, "something else follows");
@@ -172,7 +176,8 @@ static void zip_with_anything_else_is_refused(void **state)
     assert_refused("cut.zip", -EBADMSG, "cut short");
     run("(cat whole.zip; echo more) > more.zip");
     assert_refused("more.zip", -EBADMSG, "something else follows");
-    run("cp whole.zip bad.zip && printf 'garbage!' | dd of=bad.zip bs=1 seek=1500000 conv=notrunc status=none");
+    run("cp whole.zip bad.zip && printf 'garbage!' | dd of=bad.zip bs=1 seek=1500000 conv=notrunc "
+        "status=none");
     assert_refused("bad.zip", -EBADMSG, "damaged");
     run("rm -f locked.zip && zip -q -P secret locked.zip disk.img");
     assert_refused("locked.zip", -EOPNOTSUPP, "encrypted");
@@ -265,7 +270,8 @@ static void qcow2_goes_through_qemu_img(void **state)
     assert_refused("outer.qcow2", -EOPNOTSUPP, "another file");
     run("qemu-img create -q -f qcow2 vast.qcow2 1T");
     assert_refused("vast.qcow2", -EFBIG, "limit");
-    run("head -c 300000 disk.qcow2 > cut.qcow2 && dd if=/dev/urandom of=cut.qcow2 bs=1 seek=40 count=20 conv=notrunc "
+    run("head -c 300000 disk.qcow2 > cut.qcow2 && dd if=/dev/urandom of=cut.qcow2 bs=1 seek=40 count=20 "
+        "conv=notrunc "
         "status=none");
     assert_refused("cut.qcow2", -EBADMSG, "qemu-img cannot read");
     run("qemu-img convert -O vmdk disk.img disk.vmdk && qemu-img convert -O vhdx disk.img disk.vhdx && "

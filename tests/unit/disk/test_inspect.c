@@ -32,11 +32,16 @@ static int setup(void **state)
     make_kernel("armhf", "armhf");
     make_kernel("amd64", "amd64");
     run("gzip -k arm64");
-    run("mkdir -p can/usr/sbin can/scripts/local-top can/m cannot/scripts && echo > can/usr/sbin/iscsistart && "
-        "echo > can/scripts/local-top/iscsi && echo > can/m/iscsi_tcp.ko && echo > cannot/scripts/functions && "
-        "for i in can cannot; do (cd $i && find . | busybox cpio -o -H newc 2> /dev/null | gzip) > $i.initrd; done");
-    run("mkdir -p root/etc root/boot root/usr/lib && printf 'NAME=x\\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\\n"
-        "ID=debian\\nVERSION_ID=\"12\"\\n' > root/usr/lib/os-release && ln -s ../usr/lib/os-release root/etc/os-release");
+    run("mkdir -p can/usr/sbin can/scripts/local-top can/m cannot/scripts && echo > can/usr/sbin/iscsistart "
+        "&& "
+        "echo > can/scripts/local-top/iscsi && echo > can/m/iscsi_tcp.ko && echo > cannot/scripts/functions "
+        "&& "
+        "for i in can cannot; do (cd $i && find . | busybox cpio -o -H newc 2> /dev/null | gzip) > "
+        "$i.initrd; done");
+    run("mkdir -p root/etc root/boot root/usr/lib && printf 'NAME=x\\nPRETTY_NAME=\"Debian GNU/Linux 12 "
+        "(bookworm)\"\\n"
+        "ID=debian\\nVERSION_ID=\"12\"\\n' > root/usr/lib/os-release && ln -s ../usr/lib/os-release "
+        "root/etc/os-release");
     return 0;
 }
 
@@ -51,8 +56,10 @@ static void inspect_pi(void)
 {
     run("rm -f p1 p2 disk.img && truncate -s 40M p1 && mkfs.vfat -F 32 -s 1 -n bootfs p1 > /dev/null && "
         "mcopy -s -i p1 boot/* ::/ && truncate -s 8M p2 && mke2fs -q -t ext4 -L rootfs -d root p2 && "
-        "truncate -s 50M disk.img && printf 'label: dos\\nlabel-id: 0x12345678\\nstart=2048,size=40M,type=c\\n"
-        "size=8M,type=83\\n' | sfdisk -q disk.img && dd if=p1 of=disk.img bs=1M seek=1 conv=notrunc status=none && "
+        "truncate -s 50M disk.img && printf 'label: dos\\nlabel-id: "
+        "0x12345678\\nstart=2048,size=40M,type=c\\n"
+        "size=8M,type=83\\n' | sfdisk -q disk.img && dd if=p1 of=disk.img bs=1M seek=1 conv=notrunc "
+        "status=none && "
         "dd if=p2 of=disk.img bs=1M seek=41 conv=notrunc status=none");
     CLEANUP_FD int fd = open_image("disk.img");
     struct disk_source source = image_source(fd);
@@ -62,14 +69,17 @@ static void inspect_pi(void)
 static void make_boot(const char *config)
 {
     run("rm -rf boot && mkdir -p boot/overlays && printf '%s' > boot/config.txt && "
-        "echo 'console=tty1 root=/dev/ram root=PARTUUID=12345678-02 rootwait' > boot/cmdline.txt", config);
-    run("cd boot && touch bootcode.bin start.elf start4.elf bcm2710-rpi-3-b.dtb bcm2711-rpi-4-b.dtb bcm2712-rpi-5-b.dtb");
+        "echo 'console=tty1 root=/dev/ram root=PARTUUID=12345678-02 rootwait' > boot/cmdline.txt",
+        config);
+    run("cd boot && touch bootcode.bin start.elf start4.elf bcm2710-rpi-3-b.dtb bcm2711-rpi-4-b.dtb "
+        "bcm2712-rpi-5-b.dtb");
 }
 
 static void raspberry_pi_os_is_understood(void **state)
 {
     make_boot("auto_initramfs=1\\narm_64bit=1\\n[cm4]\\nkernel=none\\n");
-    run("cd boot && cp ../arm64.gz kernel8.img && cp ../arm64 kernel_2712.img && cp ../cannot.initrd initramfs8 && "
+    run("cd boot && cp ../arm64.gz kernel8.img && cp ../arm64 kernel_2712.img && cp ../cannot.initrd "
+        "initramfs8 && "
         "cp ../cannot.initrd initramfs_2712");
     inspect_pi();
     assert_string_equal(report->os_name, "Debian GNU/Linux 12 (bookworm)");
@@ -80,7 +90,8 @@ static void raspberry_pi_os_is_understood(void **state)
     assert_string_equal(report->root, "PARTUUID=12345678-02");
     assert_int_equal(report->kernel_count, 2);
     assert_string_equal(report->kernels[0].path, "kernel8.img");
-    assert_true(report->kernels[0].models[PI_3] && report->kernels[0].models[PI_4] && !report->kernels[0].models[PI_5]);
+    assert_true(report->kernels[0].models[PI_3] && report->kernels[0].models[PI_4] &&
+                !report->kernels[0].models[PI_5]);
     assert_true(report->kernels[1].models[PI_5]);
     assert_int_equal(report->initramfs_count, 2);
     assert_int_equal(report->can_login, INITRAMFS_NO);
@@ -104,7 +115,8 @@ static void raspberry_pi_os_is_understood(void **state)
 
 static void ubuntu_is_understood(void **state)
 {
-    make_boot("[all]\\narm_64bit=1\\nkernel=vmlinuz\\ncmdline=cmdline.txt\\ninitramfs initrd.img followkernel\\n");
+    make_boot(
+        "[all]\\narm_64bit=1\\nkernel=vmlinuz\\ncmdline=cmdline.txt\\ninitramfs initrd.img followkernel\\n");
     run("cp arm64.gz boot/vmlinuz && cp can.initrd boot/initrd.img && rm boot/bcm2712-rpi-5-b.dtb");
     inspect_pi();
     assert_string_equal(report->kernels[0].path, "vmlinuz");
@@ -132,7 +144,8 @@ static void another_processor_boots_no_pi(void **state)
 
 static void a_disk_without_config_txt_is_told(void **state)
 {
-    run("rm -rf boot && mkdir -p boot/EFI/BOOT && echo > boot/EFI/BOOT/BOOTX64.EFI && cp amd64 root/boot/vmlinuz-6.1 && "
+    run("rm -rf boot && mkdir -p boot/EFI/BOOT && echo > boot/EFI/BOOT/BOOTX64.EFI && cp amd64 "
+        "root/boot/vmlinuz-6.1 && "
         "cp cannot.initrd root/boot/initrd.img-6.1");
     inspect_pi();
     assert_string_equal(report->kernels[0].path, "/boot/vmlinuz-6.1");
@@ -150,11 +163,12 @@ static void a_disk_without_config_txt_is_told(void **state)
 
 static void the_report_has_every_key(void **state)
 {
-    static const char *const keys[] = {"size_bytes", "table",  "table_from_backup", "disk_id", "partitions",   "os",
-                                       "architecture", "kernels", "models", "initramfs", "iscsi", "command_line",
-                                       "root", "advice"};
-    static const char *const partition_keys[] = {"number", "start_bytes", "length_bytes", "type", "name", "filesystem",
-                                                 "label", "uuid", "active", "boot", "root", "needs_recovery"};
+    static const char *const keys[] = {
+        "size_bytes", "table",  "table_from_backup", "disk_id", "partitions",   "os",   "architecture",
+        "kernels",    "models", "initramfs",         "iscsi",   "command_line", "root", "advice"};
+    static const char *const partition_keys[] = {"number", "start_bytes", "length_bytes", "type",
+                                                 "name",   "filesystem",  "label",        "uuid",
+                                                 "active", "boot",        "root",         "needs_recovery"};
 
     make_boot("kernel=vmlinuz\\n");
     run("cp arm64 boot/vmlinuz");
@@ -188,12 +202,9 @@ static void nothing_at_all_is_still_a_report(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(raspberry_pi_os_is_understood),
-        cmocka_unit_test(ubuntu_is_understood),
-        cmocka_unit_test(another_processor_boots_no_pi),
-        cmocka_unit_test(a_disk_without_config_txt_is_told),
-        cmocka_unit_test(the_report_has_every_key),
-        cmocka_unit_test(nothing_at_all_is_still_a_report),
+        cmocka_unit_test(raspberry_pi_os_is_understood), cmocka_unit_test(ubuntu_is_understood),
+        cmocka_unit_test(another_processor_boots_no_pi), cmocka_unit_test(a_disk_without_config_txt_is_told),
+        cmocka_unit_test(the_report_has_every_key),      cmocka_unit_test(nothing_at_all_is_still_a_report),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -28,9 +28,9 @@ static void compare_with_sfdisk(void)
 {
     for (unsigned i = 0; i < list.count; i++) {
         const struct partition *p = &list.partitions[i];
-        CLEANUP_FREE char *line =
-            output_of("sfdisk -d disk.img | sed -n 's/^disk.img%u : start= *\\([0-9]*\\), size= *\\([0-9]*\\),.*/\\1 \\2/p'",
-                      p->number);
+        CLEANUP_FREE char *line = output_of("sfdisk -d disk.img | sed -n 's/^disk.img%u : start= "
+                                            "*\\([0-9]*\\), size= *\\([0-9]*\\),.*/\\1 \\2/p'",
+                                            p->number);
         CLEANUP_FREE char *ours = xasprintf("%llu %llu", (unsigned long long)p->start_bytes / 512,
                                             (unsigned long long)p->length_bytes / 512);
         assert_string_equal(ours, line);
@@ -39,7 +39,8 @@ static void compare_with_sfdisk(void)
     assert_int_equal(list.count, atoi(count));
 }
 
-#define PI_LAYOUT "label: dos\\nlabel-id: 0xcafe1234\\nstart=2048,size=8192,type=c,bootable\\nstart=10240,type=83\\n"
+#define PI_LAYOUT                                                                                            \
+    "label: dos\\nlabel-id: 0xcafe1234\\nstart=2048,size=8192,type=c,bootable\\nstart=10240,type=83\\n"
 
 static void a_pi_disk_is_an_mbr(void **state)
 {
@@ -55,16 +56,19 @@ static void a_pi_disk_is_an_mbr(void **state)
     assert_false(partition_is_for_firmware(list.table, &list.partitions[1]));
 }
 
-#define EXTENDED_LAYOUT                                                                                              \
-    "label: dos\\nstart=2048,size=2048,type=83\\nstart=4096,size=24000,type=5\\nstart=6144,size=2048,type=83\\n"      \
+#define EXTENDED_LAYOUT                                                                                      \
+    "label: "                                                                                                \
+    "dos\\nstart=2048,size=2048,type=83\\nstart=4096,size=24000,type=5\\nstart=6144,size=2048,type=83\\n"    \
     "start=10240,size=2048,type=82\\nstart=14336,size=2048,type=c\\n"
 
 static void logical_partitions_are_followed(void **state)
 {
     make_disk("16M", EXTENDED_LAYOUT);
-    /* sfdisk gives what is named after the extended partition numbers 3, 4 and 5: name them as logical ones. */
+    /* sfdisk gives what is named after the extended partition numbers 3, 4 and 5: name them as logical ones.
+     */
     run("printf 'label: dos\\n1:start=2048,size=2048,type=83\\n2:start=4096,size=24000,type=5\\n"
-        "5:start=6144,size=2048,type=83\\n6:start=10240,size=2048,type=82\\n7:start=14336,size=2048,type=c\\n' | "
+        "5:start=6144,size=2048,type=83\\n6:start=10240,size=2048,type=82\\n7:start=14336,size=2048,type="
+        "c\\n' | "
         "sed 's/^\\([0-9]\\):/disk.img\\1:/' | sfdisk --quiet disk.img");
     free(disk);
     disk = read_whole("disk.img", &disk_bytes);
@@ -92,8 +96,8 @@ static void a_chain_of_links_ends(void **state)
     }
 }
 
-#define GPT_LAYOUT                                                                                                   \
-    "label: gpt\\nlabel-id: 11223344-5566-7788-99AA-BBCCDDEEFF00\\n"                                                  \
+#define GPT_LAYOUT                                                                                           \
+    "label: gpt\\nlabel-id: 11223344-5566-7788-99AA-BBCCDDEEFF00\\n"                                         \
     "start=2048,size=8192,type=U,name=\"EFI Grüße\"\\nstart=10240,size=8192,type=L\\n"
 
 static void check_gpt(bool from_backup)
@@ -165,10 +169,12 @@ static unsigned boot_number(const char *first, const char *second)
     struct disk_source boot;
     unsigned number;
 
-    run("rm -f disk.img part && truncate -s 64M disk.img && printf 'label: dos\\nsize=8M,type=83\\nsize=16M,type=c\\n"
+    run("rm -f disk.img part && truncate -s 64M disk.img && printf 'label: "
+        "dos\\nsize=8M,type=83\\nsize=16M,type=c\\n"
         "size=16M,type=c\\nsize=16M,type=83\\n' | sfdisk --quiet disk.img");
     for (unsigned i = 2; i <= 3; i++) {
-        run("rm -f part && truncate -s 16M part && mkfs.vfat part > /dev/null && %s", i == 2 ? first : second);
+        run("rm -f part && truncate -s 16M part && mkfs.vfat part > /dev/null && %s",
+            i == 2 ? first : second);
         run("dd if=part of=disk.img bs=1M seek=%u conv=notrunc status=none", i == 2 ? 9 : 25);
     }
     CLEANUP_FD int fd = open_image("disk.img");
@@ -182,7 +188,8 @@ static void the_boot_partition_is_the_likeliest(void **state)
     assert_int_equal(boot_number("true", "true"), 2);
     assert_int_equal(boot_number("true", "mmd -i part ::EFI"), 3);
     assert_int_equal(boot_number("mmd -i part ::EFI", "echo | mcopy -i part - ::config.txt"), 3);
-    assert_int_equal(boot_number("echo | mcopy -i part - ::config.txt", "echo | mcopy -i part - ::config.txt"), 2);
+    assert_int_equal(
+        boot_number("echo | mcopy -i part - ::config.txt", "echo | mcopy -i part - ::config.txt"), 2);
 }
 
 int main(void)

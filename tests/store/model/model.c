@@ -1,0 +1,522 @@
+/*
+ * The rules of src/store/FORMAT.md as a model: a volume of a few blocks, layers that lose what was not synced, a power
+ * cut between any two steps. It uses no code of the store: it asks whether the rules are right, not whether the store
+ * keeps them.
+ *
+ * Each `step` may cut the power; then every pending sector is kept or lost at random, and what is left is held against
+ * the oracle: a sector is what the last completed flush made of it, or something written later; a snapshot is what it
+ * was. While the power is on, a sector is what was written last. Then every rule is broken in turn, and has to be
+ * missed: a test that cannot find a broken rule proves nothing.
+ */
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCKS = 4, SECTORS = 3, LAYERS = 32, SNAPSHOTS = 6, OPERATIONS = 40, LIVES = 4, HISTORY = 512 };
+enum { SEEDS = 30000, MUTANT_SEEDS = 3000, STEPS_UP_TO_CUT = 250 };
+
+enum rule {
+    NONE,
+    W1_ONLY_NEW_SECTORS,
+    W2_NO_PUNCH,
+    W3_NO_CLAIM,
+    F1_MAP_FIRST,
+    F1_BITS_TAKEN_LATE,
+    F1_BIT_BEFORE_DATA,
+    F1_MAP_UNSYNCED,
+    F2_TWO_ROUNDS,
+    F3_DISCARD_CLEARS_BIT,
+    F4_SYNC_AGAIN,
+    S1_WRITE_AFTER_FREEZE,
+    S2_COMMIT_BEFORE_FILES,
+    S3_NO_LENGTH,
+    S4_NO_FLUSH,
+    RULES,
+};
+
+static const char *const broken_names[RULES] = {
+    [NONE] = "none",
+    [W1_ONLY_NEW_SECTORS] = "W1: copy-up writes only the new sectors",
+    [W2_NO_PUNCH] = "W2: discarding a block that is not owned sets its bit without a punch",
+    [W3_NO_CLAIM] = "W3: two writers copy up one block at once",
+    [F1_MAP_FIRST] = "F1: the map is synced before the data",
+    [F1_BITS_TAKEN_LATE] = "F1: bits are taken after the data sync",
+    [F1_BIT_BEFORE_DATA] = "F1: a bit is set before its block is written",
+    [F1_MAP_UNSYNCED] = "F1: the answer does not wait for the map's sync",
+    [F2_TWO_ROUNDS] = "F2: a second round begins while one runs",
+    [F3_DISCARD_CLEARS_BIT] = "F3: discard takes the bit back",
+    [F4_SYNC_AGAIN] = "F4: after a failed sync the next one is believed",
+    [S1_WRITE_AFTER_FREEZE] = "S1: a write lands in a layer after it was frozen",
+    [S2_COMMIT_BEFORE_FILES] = "S2: the commit names files that are not durable",
+    [S3_NO_LENGTH] = "S3: what lies beyond a layer's end is read",
+    [S4_NO_FLUSH] = "S4: a snapshot commits without a flush",
+};
+
+typedef uint32_t value;
+
+/* Something on disk: as a cut leaves it at worst, and as the page cache has it. `clean`: a sync failed, and the kernel
+ * will not write it any more. */
+struct cell {
+    value durable, cached;
+    bool clean;
+};
+
+struct layer {
+    struct cell data[BLOCKS][SECTORS];
+    struct cell bits[BLOCKS];
+    bool owned[BLOCKS], changed[BLOCKS]; /* in memory: the bit, and whether it has to be written */
+    struct cell exists;
+    int parent, blocks;
+};
+
+struct written {
+    value v;
+    unsigned time;
+};
+
+struct model {
+    enum rule broken;
+    uint64_t random;
+    struct layer layers[LAYERS];
+    int layer_count, top;
+    struct {
+        int layer;
+        value view[BLOCKS][SECTORS];
+    } snapshots[SNAPSHOTS];
+    int snapshot_count;
+
+    struct written history[BLOCKS][SECTORS][HISTORY];
+    int written_count[BLOCKS][SECTORS];
+    unsigned flushed[BLOCKS][SECTORS]; /* what was written at that time, or later, may be found */
+    unsigned now;
+    value next_value;
+
+    int claimed;  /* the block that a write is busy with, or -1 */
+    int nested;   /* inside an operation that another one interrupts */
+    bool in_flush;
+    unsigned long steps, cut_at, cuts;
+    jmp_buf power;
+};
+
+static unsigned pick(struct model *m, unsigned limit)
+{
+    uint64_t z = m->random += 0x9e3779b97f4a7c15ull;
+
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+    return (unsigned)((z ^ z >> 31) % limit);
+}
+
+/* ---- the disk ---- */
+
+static void step(struct model *m)
+{
+    if (++m->steps >= m->cut_at)
+        longjmp(m->power, 1);
+}
+
+static void put(struct model *m, struct cell *cell, value v)
+{
+    step(m);
+    *cell = (struct cell){.durable = cell->durable, .cached = v};
+}
+
+/* Calls `fn` for everything of a layer that is data, or map. */
+static void each_cell(struct model *m, struct layer *l, bool map, void (*fn)(struct model *m, struct cell *cell))
+{
+    for (int b = 0; b < BLOCKS; b++)
+        for (int s = 0; s < (map ? 1 : SECTORS); s++)
+            fn(m, map ? &l->bits[b] : &l->data[b][s]);
+}
+
+static void make_durable(struct model *m, struct cell *cell)
+{
+    if (!cell->clean)
+        cell->durable = cell->cached;
+}
+
+static void fail_to_sync(struct model *m, struct cell *cell)
+{
+    cell->clean = cell->cached != cell->durable;
+}
+
+static void lose_or_keep(struct model *m, struct cell *cell)
+{
+    if (pick(m, 2))
+        make_durable(m, cell);
+    *cell = (struct cell){.durable = cell->durable, .cached = cell->durable};
+}
+
+/* F4: a sync that failed stops the volume, which is as good as a cut. */
+static void sync_file(struct model *m, struct layer *l, bool map)
+{
+    step(m);
+    if (pick(m, 64) == 0) {
+        each_cell(m, l, map, fail_to_sync);
+        if (m->broken != F4_SYNC_AGAIN)
+            longjmp(m->power, 2);
+    }
+    each_cell(m, l, map, make_durable);
+}
+
+static void lose_power(struct model *m)
+{
+    for (int i = 0; i < m->layer_count; i++) {
+        struct layer *l = &m->layers[i];
+        each_cell(m, l, false, lose_or_keep);
+        each_cell(m, l, true, lose_or_keep);
+        lose_or_keep(m, &l->exists);
+        for (int b = 0; b < BLOCKS; b++) {
+            l->owned[b] = l->bits[b].durable;
+            l->changed[b] = false;
+        }
+    }
+    m->claimed = -1;
+    m->nested = 0;
+    m->in_flush = false;
+    m->cuts++;
+}
+
+/* ---- what is read, and what may be ---- */
+
+static bool decides(const struct model *m, const struct layer *l, int block)
+{
+    if (block >= l->blocks && m->broken != S3_NO_LENGTH)
+        return false;
+    return l->parent < 0 || l->owned[block]; /* a root owns everything */
+}
+
+static value look(const struct model *m, int layer, int block, int sector)
+{
+    for (int i = layer; i >= 0; i = m->layers[i].parent)
+        if (decides(m, &m->layers[i], block))
+            return m->layers[i].data[block][sector].cached;
+    return 0;
+}
+
+static void note_written(struct model *m, int block, int sector, value v)
+{
+    int *count = &m->written_count[block][sector];
+
+    if (*count == HISTORY)
+        abort();
+    m->history[block][sector][(*count)++] = (struct written){v, ++m->now};
+}
+
+/* From now on only `v` may be found. */
+static void note_settled(struct model *m, int block, int sector, value v)
+{
+    m->written_count[block][sector] = 0;
+    note_written(m, block, sector, v);
+    m->flushed[block][sector] = m->now;
+}
+
+static void settle_all(struct model *m)
+{
+    for (int b = 0; b < BLOCKS; b++)
+        for (int s = 0; s < SECTORS; s++)
+            note_settled(m, b, s, look(m, m->top, b, s));
+}
+
+static bool may_be_found(const struct model *m, int block, int sector, value v)
+{
+    for (int i = m->written_count[block][sector] - 1; i >= 0; i--) {
+        const struct written *w = &m->history[block][sector][i];
+        if (w->v == v)
+            return true;
+        if (w->time <= m->flushed[block][sector])
+            return false;
+    }
+    return false;
+}
+
+static bool snapshots_hold(const struct model *m)
+{
+    for (int i = 0; i < m->snapshot_count; i++)
+        for (int b = 0; b < BLOCKS; b++)
+            for (int s = 0; s < SECTORS; s++)
+                if (look(m, m->snapshots[i].layer, b, s) != m->snapshots[i].view[b][s])
+                    return false;
+    return true;
+}
+
+static bool live_view_holds(const struct model *m)
+{
+    for (int b = 0; b < m->layers[m->top].blocks; b++)
+        for (int s = 0; s < SECTORS; s++)
+            if (look(m, m->top, b, s) != m->history[b][s][m->written_count[b][s] - 1].v)
+                return false;
+    return snapshots_hold(m);
+}
+
+static bool view_after_cut_holds(const struct model *m)
+{
+    for (int i = m->top; i >= 0; i = m->layers[i].parent)
+        if (!m->layers[i].exists.durable)
+            return false;
+    for (int b = 0; b < m->layers[m->top].blocks; b++)
+        for (int s = 0; s < SECTORS; s++)
+            if (!may_be_found(m, b, s, look(m, m->top, b, s)))
+                return false;
+    return snapshots_hold(m);
+}
+
+/* ---- operations ---- */
+
+static void meanwhile(struct model *m);
+
+static void write_sectors(struct model *m)
+{
+    struct layer *l = &m->layers[m->top];
+    int b = (int)pick(m, (unsigned)l->blocks);
+    int first = (int)pick(m, SECTORS), end = first + 1 + (int)pick(m, (unsigned)(SECTORS - first));
+    value block[SECTORS];
+
+    if (b == m->claimed && m->broken != W3_NO_CLAIM)
+        return; /* it would wait */
+    int outer = m->claimed;
+    m->claimed = b;
+    bool copy_up = !l->owned[b];
+    for (int s = 0; s < SECTORS; s++)
+        block[s] = look(m, l->parent, b, s);
+    if (m->broken == F1_BIT_BEFORE_DATA)
+        l->changed[b] |= copy_up, l->owned[b] = true;
+    if (copy_up)
+        meanwhile(m);
+    for (int s = first; s < end; s++) {
+        block[s] = ++m->next_value;
+        note_written(m, b, s, block[s]);
+    }
+    for (int s = 0; s < SECTORS; s++)
+        if ((s >= first && s < end) || (copy_up && m->broken != W1_ONLY_NEW_SECTORS))
+            put(m, &l->data[b][s], block[s]);
+    l->changed[b] |= !l->owned[b];
+    l->owned[b] = true;
+    m->claimed = outer;
+}
+
+static void discard_block(struct model *m)
+{
+    struct layer *l = &m->layers[m->top];
+    int b = (int)pick(m, (unsigned)l->blocks);
+
+    if (b == m->claimed && m->broken != W3_NO_CLAIM)
+        return;
+    for (int s = 0; s < SECTORS; s++)
+        note_written(m, b, s, 0);
+    if (m->broken != W2_NO_PUNCH || l->owned[b])
+        for (int s = 0; s < SECTORS; s++)
+            put(m, &l->data[b][s], 0);
+    l->changed[b] |= !l->owned[b] || m->broken == F3_DISCARD_CLEARS_BIT;
+    l->owned[b] = m->broken != F3_DISCARD_CLEARS_BIT;
+}
+
+static void take_bits(struct layer *l, bool taken[BLOCKS])
+{
+    memcpy(taken, l->changed, sizeof(l->changed));
+    memset(l->changed, 0, sizeof(l->changed));
+}
+
+static void write_bits(struct model *m, struct layer *l, const bool taken[BLOCKS])
+{
+    bool any = false;
+
+    for (int b = 0; b < BLOCKS; b++)
+        if (taken[b]) {
+            put(m, &l->bits[b], l->owned[b]);
+            any = true;
+        }
+    if (any && m->broken != F1_MAP_UNSYNCED)
+        sync_file(m, l, true);
+}
+
+static void answer_flush(struct model *m, unsigned covered)
+{
+    for (int b = 0; b < BLOCKS; b++)
+        for (int s = 0; s < SECTORS; s++)
+            for (int i = 0; i < m->written_count[b][s]; i++)
+                if (m->history[b][s][i].time <= covered && m->history[b][s][i].time > m->flushed[b][s])
+                    m->flushed[b][s] = m->history[b][s][i].time;
+}
+
+static void flush(struct model *m)
+{
+    struct layer *l = &m->layers[m->top];
+    bool taken[BLOCKS];
+    unsigned covered = m->now;
+
+    if (m->in_flush && m->broken != F2_TWO_ROUNDS)
+        return; /* it would wait for the next round */
+    m->in_flush = true;
+    take_bits(l, taken);
+    if (m->broken == F1_MAP_FIRST)
+        write_bits(m, l, taken);
+    meanwhile(m);
+    sync_file(m, l, false);
+    meanwhile(m);
+    if (m->broken == F1_BITS_TAKEN_LATE)
+        for (int b = 0; b < BLOCKS; b++)
+            taken[b] |= l->changed[b];
+    if (m->broken != F1_MAP_FIRST)
+        write_bits(m, l, taken);
+    answer_flush(m, covered);
+    m->in_flush = false;
+}
+
+static int new_layer(struct model *m, int parent, int blocks)
+{
+    struct layer *l = &m->layers[m->layer_count];
+
+    *l = (struct layer){.parent = parent, .blocks = blocks};
+    put(m, &l->exists, 1);
+    step(m);
+    if (m->broken != S2_COMMIT_BEFORE_FILES)
+        make_durable(m, &l->exists);
+    step(m);
+    return m->layer_count++;
+}
+
+static void snapshot(struct model *m)
+{
+    if (m->layer_count == LAYERS || m->snapshot_count == SNAPSHOTS || m->in_flush)
+        return;
+    m->nested++; /* held: nothing comes between */
+    int layer = new_layer(m, m->top, m->layers[m->top].blocks);
+    if (m->broken != S4_NO_FLUSH)
+        flush(m);
+    step(m);
+    for (int b = 0; b < BLOCKS; b++)
+        for (int s = 0; s < SECTORS; s++)
+            m->snapshots[m->snapshot_count].view[b][s] = look(m, m->top, b, s);
+    m->snapshots[m->snapshot_count++].layer = m->top;
+    m->top = layer; /* the commit */
+    m->nested--;
+}
+
+static void roll_back(struct model *m)
+{
+    if (m->layer_count == LAYERS || m->snapshot_count == 0)
+        return;
+    int from = m->snapshots[pick(m, (unsigned)m->snapshot_count)].layer;
+    int layer = new_layer(m, from, m->layers[from].blocks);
+    step(m);
+    m->top = layer;
+    settle_all(m);
+}
+
+static void grow(struct model *m)
+{
+    struct layer *l = &m->layers[m->top];
+
+    if (l->blocks == BLOCKS)
+        return;
+    step(m);
+    l->blocks++;
+    for (int s = 0; s < SECTORS; s++)
+        note_settled(m, l->blocks - 1, s, 0);
+}
+
+/* Another thread's operation, in the middle of one. */
+static void meanwhile(struct model *m)
+{
+    if (m->nested || pick(m, 3))
+        return;
+    m->nested++;
+    if (m->broken == S1_WRITE_AFTER_FREEZE && m->claimed >= 0 && pick(m, 2))
+        snapshot(m);
+    else if (pick(m, 2))
+        write_sectors(m);
+    else
+        flush(m);
+    m->nested--;
+}
+
+static void (*const operations[])(struct model *m) = {
+    write_sectors, write_sectors, write_sectors, write_sectors, discard_block, discard_block,
+    flush,         flush,         snapshot,      roll_back,     grow,
+};
+
+/* ---- runs ---- */
+
+static void begin(struct model *m, uint64_t seed, enum rule broken)
+{
+    memset(m, 0, sizeof(*m));
+    m->broken = broken;
+    m->random = seed;
+    m->cut_at = ~0ul;
+    m->claimed = -1;
+    m->layer_count = 2;
+    m->top = 1;
+    m->layers[0] = (struct layer){.parent = -1, .blocks = 3, .exists = {1, 1, false}};
+    m->layers[1] = (struct layer){.parent = 0, .blocks = 3, .exists = {1, 1, false}};
+    /* Beyond a root's end its file holds something, too. */
+    for (int b = 0; b < BLOCKS; b++)
+        for (int s = 0; s < SECTORS; s++) {
+            value v = ++m->next_value;
+            m->layers[0].data[b][s] = (struct cell){v, v, false};
+        }
+    settle_all(m);
+}
+
+/* One life, up to a cut. False if a rule's promise was seen broken. */
+static bool live(struct model *m)
+{
+    m->cut_at = m->steps + 1 + pick(m, STEPS_UP_TO_CUT);
+    if (setjmp(m->power) == 0)
+        for (int i = 0; i < OPERATIONS; i++) {
+            operations[pick(m, sizeof(operations) / sizeof(operations[0]))](m);
+            if (!live_view_holds(m))
+                return false;
+        }
+    lose_power(m);
+    bool holds = view_after_cut_holds(m);
+    settle_all(m);
+    return holds;
+}
+
+static bool run(struct model *m, uint64_t seed, enum rule broken)
+{
+    begin(m, seed, broken);
+    for (int life = 0; life < LIVES; life++)
+        if (!live(m))
+            return false;
+    return true;
+}
+
+/* The first seed at which a broken rule shows; 0: none. */
+static uint64_t first_failure(struct model *m, uint64_t first, uint64_t count, enum rule broken, unsigned long *cuts)
+{
+    for (uint64_t seed = first; seed < first + count; seed++) {
+        bool held = run(m, seed, broken);
+        *cuts += m->cuts;
+        if (!held)
+            return seed;
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct model *m = malloc(sizeof(*m));
+    uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
+    uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : SEEDS;
+    unsigned long cuts = 0;
+    int failures = 0;
+
+    uint64_t failed = first_failure(m, first, count, NONE, &cuts);
+    if (failed)
+        printf("FAILED: the rules do not hold at seed %llu\n", (unsigned long long)failed), failures++;
+    printf("seeds from %llu: %lu power cuts\n", (unsigned long long)first, cuts);
+    for (enum rule broken = NONE + 1; broken < RULES; broken++) {
+        failed = first_failure(m, first, MUTANT_SEEDS, broken, &cuts);
+        if (!failed)
+            failures++;
+        printf("%s %s", failed ? "caught:" : "NOT CAUGHT:", broken_names[broken]);
+        printf(failed ? " (seed %llu)\n" : "\n", (unsigned long long)failed);
+    }
+    free(m);
+    return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+}

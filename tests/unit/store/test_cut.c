@@ -1,0 +1,496 @@
+/*
+ * The store on a disk that forgets (tests/store/simdisk): power cuts at every call of short random workloads, a second
+ * one during recovery, and calls that fail.
+ *
+ * The oracle: every sector is what the last flush that was answered made of it, or something written later; a snapshot
+ * that was answered is there, bit for bit; nothing is left that no row names.
+ */
+#include "fixture.h"
+
+#include "../../store/simdisk.h"
+
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+enum {
+    IMAGE_BLOCKS = 10,
+    BLOCKS_MAX = 16,
+    SECTORS_MAX = BLOCKS_MAX * 8,
+    OPERATIONS = 24,
+    WRITES_MAX = 160,
+    SNAPSHOTS_MAX = 8,
+};
+
+struct written {
+    uint64_t stamp;
+    unsigned time;
+    bool answered; /* a write that failed may have happened, or not */
+};
+
+struct kept {
+    char name[8];
+    bool answered;
+    size_t sectors;
+    uint64_t stamps[SECTORS_MAX];
+};
+
+struct run {
+    char folder[64];
+    struct simdisk *disk;
+    struct store *store;
+    struct volume *volume;
+    struct random random;
+    struct error error;
+
+    struct written history[SECTORS_MAX][WRITES_MAX];
+    unsigned written_count[SECTORS_MAX];
+    unsigned flushed[SECTORS_MAX]; /* its time */
+    unsigned now;
+    size_t sectors;
+    size_t sectors_wanted; /* a growth that was asked for */
+    bool cloned;           /* answered */
+    struct kept snapshots[SNAPSHOTS_MAX];
+    int snapshot_count;
+};
+
+/* For the message when a check fails. */
+static struct where {
+    uint64_t seed;
+    uint64_t call;
+} where;
+
+/* ---- stamps: a sector is one number, over and over ---- */
+
+static void fill_sector(uint8_t *sector, uint64_t stamp)
+{
+    for (size_t i = 0; i < VOLUME_SECTOR_BYTES; i += sizeof(stamp))
+        memcpy(sector + i, &stamp, sizeof(stamp));
+}
+
+static uint64_t stamp_of(const uint8_t *sector)
+{
+    uint8_t whole[VOLUME_SECTOR_BYTES];
+    uint64_t stamp;
+
+    memcpy(&stamp, sector, sizeof(stamp));
+    fill_sector(whole, stamp);
+    return memcmp(whole, sector, sizeof(whole)) == 0 ? stamp : UINT64_MAX;
+}
+
+static void note(struct run *r, size_t sector, uint64_t stamp, bool answered)
+{
+    assert_in_range(r->written_count[sector], 0, WRITES_MAX - 1);
+    r->history[sector][r->written_count[sector]++] = (struct written){stamp, ++r->now, answered};
+}
+
+static void note_flushed(struct run *r, unsigned covered)
+{
+    for (size_t s = 0; s < r->sectors; s++)
+        for (unsigned i = 0; i < r->written_count[s]; i++) {
+            const struct written *w = &r->history[s][i];
+            if (w->answered && w->time <= covered)
+                r->flushed[s] = w->time;
+        }
+}
+
+static bool may_be_found(const struct run *r, size_t sector, uint64_t stamp)
+{
+    for (unsigned i = r->written_count[sector]; i > 0; i--) {
+        const struct written *w = &r->history[sector][i - 1];
+        if (w->time < r->flushed[sector])
+            return false;
+        if (w->stamp == stamp)
+            return true;
+    }
+    return false;
+}
+
+/* ---- a workload ---- */
+
+static void pick_range(struct run *r, size_t *first, size_t *count)
+{
+    *first = random_below(&r->random, r->sectors);
+    *count = 1 + random_below(&r->random, MIN(r->sectors - *first, (size_t)20));
+}
+
+static void do_write(struct run *r)
+{
+    uint8_t bytes[20 * VOLUME_SECTOR_BYTES];
+    bool fua = random_below(&r->random, 6) == 0;
+    unsigned covered = r->now;
+    size_t first, count;
+
+    pick_range(r, &first, &count);
+    for (size_t s = 0; s < count; s++)
+        fill_sector(bytes + s * VOLUME_SECTOR_BYTES, 1000 + r->now + s);
+    int rc = write_bytes(r->volume, bytes, count * VOLUME_SECTOR_BYTES, first * VOLUME_SECTOR_BYTES, fua);
+    for (size_t s = 0; s < count; s++)
+        note(r, first + s, 1000 + covered + s, rc == 0);
+    if (fua && rc == 0)
+        note_flushed(r, r->now);
+}
+
+static void do_zero(struct run *r)
+{
+    size_t first, count;
+
+    pick_range(r, &first, &count);
+    if (random_below(&r->random, 2)) {
+        first -= first % 8;
+        count = MIN((count + 7) / 8 * 8, r->sectors - first);
+    }
+    int rc = volume_discard(r->volume, first * VOLUME_SECTOR_BYTES, count * VOLUME_SECTOR_BYTES);
+    for (size_t s = 0; s < count; s++)
+        note(r, first + s, 0, rc == 0);
+}
+
+static void do_flush(struct run *r)
+{
+    unsigned covered = r->now;
+
+    if (volume_flush(r->volume) == 0)
+        note_flushed(r, covered);
+}
+
+static int read_stamps(struct volume *volume, size_t sectors, uint64_t *stamps)
+{
+    uint8_t bytes[SECTORS_MAX * VOLUME_SECTOR_BYTES];
+    int rc = read_bytes(volume, bytes, sectors * VOLUME_SECTOR_BYTES, 0, VOLUME_MAY_WAIT);
+
+    for (size_t s = 0; !rc && s < sectors; s++)
+        stamps[s] = stamp_of(bytes + s * VOLUME_SECTOR_BYTES);
+    return rc;
+}
+
+static void do_snapshot(struct run *r)
+{
+    struct kept *kept = &r->snapshots[r->snapshot_count];
+    unsigned covered = r->now;
+
+    if (r->snapshot_count == SNAPSHOTS_MAX || read_stamps(r->volume, r->sectors, kept->stamps))
+        return;
+    snprintf(kept->name, sizeof(kept->name), "s%d", r->snapshot_count++);
+    kept->sectors = r->sectors;
+    kept->answered = store_snapshot_create(r->store, "v", kept->name, NULL, &r->error) == 0;
+    if (kept->answered)
+        note_flushed(r, covered);
+}
+
+static void do_resize(struct run *r)
+{
+    r->sectors_wanted = MIN(r->sectors + 8, (size_t)SECTORS_MAX);
+    if (store_volume_resize(r->store, "v", r->sectors_wanted * VOLUME_SECTOR_BYTES, &r->error) == 0)
+        r->sectors = r->sectors_wanted;
+}
+
+static void do_clone_and_delete(struct run *r)
+{
+    if (store_volume_clone(r->store, "v", "pristine", "scratch", 0, &r->error) == 0)
+        store_volume_delete(r->store, "scratch", &r->error);
+}
+
+/* What is read now is what later flushes are about, whatever was lost before. */
+static bool note_what_is_there(struct run *r)
+{
+    uint64_t stamps[SECTORS_MAX];
+
+    if (read_stamps(r->volume, r->sectors, stamps))
+        return false;
+    for (size_t s = 0; s < r->sectors; s++) {
+        if (!may_be_found(r, s, stamps[s]))
+            fail_msg("sector %zu holds %lld, which is neither flushed nor later", s, (long long)stamps[s]);
+        note(r, s, stamps[s], true);
+    }
+    return true;
+}
+
+static void do_reopen_volume(struct run *r)
+{
+    volume_unref(TAKE_PTR(r->volume));
+    if (store_volume_open(r->store, "v", &r->volume) == 0 && note_what_is_there(r))
+        return;
+    volume_unref(TAKE_PTR(r->volume));
+}
+
+static void (*const operations[])(struct run *r) = {
+    do_write, do_write, do_write, do_write, do_write,    do_write,  do_zero,             do_zero,
+    do_zero,  do_flush, do_flush, do_flush, do_snapshot, do_resize, do_clone_and_delete, do_reopen_volume,
+};
+
+static int import_image(struct run *r)
+{
+    uint8_t bytes[IMAGE_BLOCKS * VOLUME_BLOCK_BYTES];
+    struct store_import *import;
+
+    for (size_t s = 0; s < IMAGE_BLOCKS * 8; s++)
+        fill_sector(bytes + s * VOLUME_SECTOR_BYTES, s / 8 % 4 == 3 ? 0 : s + 1);
+    int rc = store_import_begin(r->store, "i", 1 << 20, &import, &r->error);
+    if (rc)
+        return rc;
+    rc = store_import_append(import, bytes, sizeof(bytes)) ?: store_import_commit(import, &r->error);
+    if (rc)
+        store_import_abort(import);
+    return rc;
+}
+
+static void work(struct run *r)
+{
+    if (store_open(r->folder, simdisk_io(r->disk), &r->store, &r->error))
+        return;
+    if (import_image(r) == 0 && store_volume_clone(r->store, "i", NULL, "v", 0, &r->error) == 0)
+        r->cloned = true;
+    if (r->cloned && store_volume_open(r->store, "v", &r->volume) == 0)
+        for (int i = 0; i < OPERATIONS && r->volume && !simdisk_is_dead(r->disk); i++)
+            operations[random_below(&r->random, ARRAY_SIZE(operations))](r);
+    volume_unref(TAKE_PTR(r->volume));
+    store_close(TAKE_PTR(r->store));
+}
+
+/* ---- afterwards ---- */
+
+static unsigned count_rows(struct run *r, const char *sql)
+{
+    char path[96];
+    sqlite3 *db;
+    sqlite3_stmt *statement;
+
+    snprintf(path, sizeof(path), "%s/meta.db", r->folder);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    unsigned count = (unsigned)sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    return count;
+}
+
+static void check_no_orphans(struct run *r)
+{
+    char layers[96];
+
+    snprintf(layers, sizeof(layers), "%s/layers", r->folder);
+    assert_int_equal(simdisk_entries(r->disk, layers), count_rows(r, "SELECT count(*) FROM layer"));
+    assert_int_equal(count_rows(r, "SELECT count(*) FROM layer WHERE state IN ('creating', 'dying')"), 0);
+}
+
+static void check_sectors(struct run *r)
+{
+    uint64_t stamps[SECTORS_MAX];
+    struct volume *volume = NULL;
+
+    int rc = store_volume_open(r->store, "v", &volume);
+    if (rc == -ENOENT && !r->cloned)
+        return;
+    assert_int_equal(rc, 0);
+    assert_false(volume_is_read_only(volume));
+    size_t sectors = volume_size_bytes(volume) / VOLUME_SECTOR_BYTES;
+    assert_true(sectors == r->sectors || sectors == r->sectors_wanted);
+    assert_int_equal(read_stamps(volume, sectors, stamps), 0);
+    for (size_t s = 0; s < sectors; s++)
+        if (!may_be_found(r, s, stamps[s]))
+            fail_msg("sector %zu holds %lld, which is neither flushed nor later", s, (long long)stamps[s]);
+    volume_unref(volume);
+}
+
+static void check_snapshot(struct run *r, const struct kept *kept)
+{
+    uint64_t stamps[SECTORS_MAX];
+    struct volume *volume = NULL;
+
+    int rc = store_volume_clone(r->store, "v", kept->name, "look", 0, &r->error);
+    if (rc == -ENOENT && !kept->answered)
+        return;
+    assert_int_equal(rc, 0);
+    assert_int_equal(store_volume_open(r->store, "look", &volume), 0);
+    assert_int_equal(volume_size_bytes(volume), kept->sectors * VOLUME_SECTOR_BYTES);
+    assert_int_equal(read_stamps(volume, kept->sectors, stamps), 0);
+    assert_memory_equal(stamps, kept->stamps, kept->sectors * sizeof(stamps[0]));
+    volume_unref(volume);
+    assert_int_equal(store_volume_delete(r->store, "look", &r->error), 0);
+}
+
+/* Opens after a cut; half of the time the power goes again on the way, some calls later. */
+static void recover(struct run *r)
+{
+    simdisk_power_on(r->disk);
+    if (random_below(&r->random, 2)) {
+        simdisk_cut_at(r->disk, simdisk_calls(r->disk) + 1 + random_below(&r->random, 40));
+        if (store_open(r->folder, simdisk_io(r->disk), &r->store, &r->error) == 0)
+            store_close(TAKE_PTR(r->store));
+        simdisk_power_on(r->disk);
+    }
+    if (store_open(r->folder, simdisk_io(r->disk), &r->store, &r->error))
+        fail_msg("the store does not open again: %s", r->error.text);
+}
+
+static void check(struct run *r)
+{
+    recover(r);
+    check_no_orphans(r);
+    check_sectors(r);
+    for (int i = 0; i < r->snapshot_count; i++)
+        check_snapshot(r, &r->snapshots[i]);
+    check_no_orphans(r);
+    store_close(TAKE_PTR(r->store));
+}
+
+/* ---- runs ---- */
+
+static void begin(struct run *r, uint64_t seed, uint64_t salt)
+{
+    static const char *const files[] = {"meta.db", "meta.db-wal", "meta.db-shm"};
+    char folder[sizeof(r->folder)];
+    char path[96];
+
+    COPY_STRING(folder, r->folder);
+    memset(r, 0, sizeof(*r));
+    COPY_STRING(r->folder, folder);
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+        snprintf(path, sizeof(path), "%s/%s", folder, files[i]);
+        unlink(path);
+    }
+    r->random.state = seed;
+    r->disk = simdisk_new(seed * 1000003 + salt);
+    r->sectors = r->sectors_wanted = IMAGE_BLOCKS * 8;
+    for (size_t s = 0; s < SECTORS_MAX; s++) {
+        note(r, s, s < r->sectors && s / 8 % 4 != 3 ? s + 1 : 0, true);
+        r->flushed[s] = r->now;
+    }
+}
+
+static void end(struct run *r)
+{
+    simdisk_free(r->disk);
+}
+
+static uint64_t calls_of(struct run *r, uint64_t seed)
+{
+    begin(r, seed, 0);
+    work(r);
+    uint64_t calls = simdisk_calls(r->disk);
+    check(r);
+    end(r);
+    return calls;
+}
+
+static struct run *new_run(void)
+{
+    struct run *r = xcalloc(1, sizeof(*r));
+
+    COPY_STRING(r->folder, access("/dev/shm", W_OK) == 0 ? "/dev/shm/farboot-cut-XXXXXX" : "/tmp/farboot-cut-XXXXXX");
+    assert_non_null(mkdtemp(r->folder));
+    return r;
+}
+
+static void free_run(struct run *r)
+{
+    char command[96];
+
+    snprintf(command, sizeof(command), "rm -rf %s", r->folder);
+    assert_int_equal(system(command), 0);
+    free(r);
+}
+
+static uint64_t test_count(const char *variable, uint64_t otherwise)
+{
+    const char *text = getenv(variable);
+
+    return text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+/* FARBOOT_CUT_SEEDS: how many workloads; each is cut at every one of its calls. */
+static void no_power_cut_loses_what_was_promised(void **state)
+{
+    struct run *r = new_run();
+    uint64_t seed = test_seed(1);
+    uint64_t end_seed = seed + test_count("FARBOOT_CUT_SEEDS", 12);
+    unsigned long cuts = 0;
+
+    for (; seed < end_seed; seed++) {
+        uint64_t calls = calls_of(r, seed);
+        for (uint64_t at = 1; at <= calls; at++, cuts++) {
+            begin(r, seed, at);
+            simdisk_cut_at(r->disk, at);
+            work(r);
+            where = (struct where){seed, at};
+            check(r);
+            end(r);
+        }
+    }
+    printf("%lu cuts\n", cuts);
+    free_run(r);
+}
+
+/* The process dies at a call, another one opens the store, reads and flushes; then the power goes. */
+static void what_a_new_process_flushes_stays(void **state)
+{
+    struct run *r = new_run();
+    uint64_t seed = test_seed(501);
+    uint64_t end_seed = seed + test_count("FARBOOT_CUT_SEEDS", 12) / 3;
+
+    for (; seed < end_seed; seed++) {
+        uint64_t calls = calls_of(r, seed);
+        for (uint64_t at = 1; at <= calls; at++) {
+            begin(r, seed, at);
+            where = (struct where){seed, at};
+            simdisk_cut_at(r->disk, at);
+            work(r);
+            simdisk_restart(r->disk);
+            assert_int_equal(store_open(r->folder, simdisk_io(r->disk), &r->store, &r->error), 0);
+            if (store_volume_open(r->store, "v", &r->volume) == 0) {
+                r->sectors = r->sectors_wanted = volume_size_bytes(r->volume) / VOLUME_SECTOR_BYTES;
+                assert_true(note_what_is_there(r));
+                do_flush(r);
+            }
+            volume_unref(TAKE_PTR(r->volume));
+            store_close(TAKE_PTR(r->store));
+            check(r);
+            end(r);
+        }
+    }
+    free_run(r);
+}
+
+static void no_failing_call_loses_what_was_promised(void **state)
+{
+    static const int errors[] = {-EIO, -ENOSPC, -EINTR};
+    struct run *r = new_run();
+    uint64_t seed = test_seed(1001);
+    uint64_t end_seed = seed + test_count("FARBOOT_CUT_SEEDS", 12) / 3;
+    unsigned long failures = 0;
+
+    for (; seed < end_seed; seed++) {
+        uint64_t calls = calls_of(r, seed);
+        for (uint64_t at = 1; at <= calls; at++, failures++) {
+            begin(r, seed, at);
+            simdisk_set_rough(r->disk, at % 2);
+            simdisk_fail_at(r->disk, at, errors[random_below(&(struct random){at}, ARRAY_SIZE(errors))]);
+            work(r);
+            where = (struct where){seed, at};
+            check(r);
+            end(r);
+        }
+    }
+    printf("%lu failing calls\n", failures);
+    free_run(r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_power_cut_loses_what_was_promised),
+        cmocka_unit_test(what_a_new_process_flushes_stays),
+        cmocka_unit_test(no_failing_call_loses_what_was_promised),
+    };
+
+    /* Stopped volumes say so, thousands of times: standard error is for the seed of a failure. */
+    if (!getenv("FARBOOT_CUT_VERBOSE") && !freopen("/dev/null", "w", stderr))
+        return EXIT_FAILURE;
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    if (failed)
+        printf("failed at seed %llu, call %llu (FARBOOT_CUT_VERBOSE=1 says why)\n", (unsigned long long)where.seed,
+               (unsigned long long)where.call);
+    return failed;
+}
