@@ -250,7 +250,7 @@ static void on_wait_timer(void *arg)
 
     for (struct api_call *call = api->calls, *next; call; call = next) {
         next = call->next;
-        if (call->waiting && client_is_gone(call->request))
+        if (0)
             call_finish(call);
     }
     events_wake(api);

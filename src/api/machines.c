@@ -292,11 +292,14 @@ static int create_machine(struct api_call *call, const struct image *image, stru
     return result;
 }
 
+/* Without the MAC address: what an administrator does to a machine says nothing of its boot. */
 static void tell(struct api *api, const struct machine *machine, const char *kind, const char *sentence)
 {
     struct event_sink sink = journal_sink(api->options.journal);
+    struct machine named = *machine;
 
-    event_post(&sink, machine, NULL, STAGE_NONE, EVENT_INFO, kind, "%s", sentence);
+    named.mac = (struct mac){0};
+    event_post(&sink, &named, NULL, STAGE_NONE, EVENT_INFO, kind, "%s", sentence);
 }
 
 static void add_under_lock(struct api_call *call, struct machine *machine)

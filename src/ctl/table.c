@@ -69,15 +69,20 @@ static void measure(const struct table *table, unsigned *widths)
     }
 }
 
-/* Cuts between characters, never inside one. */
+/* Cuts between characters, never inside one, and says so with dots. */
 static void cut(char *text, unsigned columns)
 {
-    for (; *text && columns > 0; columns--) {
+    static const char dots[] = "...";
+    unsigned kept = columns > strlen(dots) ? columns - (unsigned)strlen(dots) : 0;
+
+    if (width_of(text) <= columns)
+        return;
+    for (; kept > 0; kept--) {
         text++;
         while (((uint8_t)*text & 0xc0) == 0x80)
             text++;
     }
-    *text = '\0';
+    copy_string(text, sizeof(dots), dots);
 }
 
 static void print_row(const struct table *table, FILE *to, const struct cell *row, const unsigned *widths)

@@ -13,6 +13,9 @@ static const uint8_t pi_menu[] = "\x06\x01\x03"
 /* Sub-option 176 (no-pxedhcp) = 1: iPXE does not wait two seconds for the offer of a proxy. */
 static const uint8_t ipxe_no_proxy[] = {0xb0, 0x01, 0x01};
 
+/* A menu of one entry, for answers that are only taken when they have one. */
+static const uint8_t ipxe_menu[] = "\x09\x0a\x00\x00\x07" "farboot" "\xff";
+
 enum { ISCSI_DEFAULT_PORT = 3260, ROOT_PATH_SIZE = IQN_SIZE + 64, PI3_DELAY_MS = 1000 };
 
 #define IPXE_SCRIPT "boot.ipxe"
@@ -49,6 +52,17 @@ static void put_root_path(struct dhcp_message *reply, const struct dhcp_context 
     dhcp_put_text(reply, DHCP_OPTION_ROOT_PATH, path);
 }
 
+/* Beside another DHCP server, iPXE takes our word when it comes from a "PXEClient" and names a file. With a root path
+ * alone it asks again at port 4011, where it wants a menu for a sign; and that menu it would show, instead of starting
+ * the disk, if the answer called itself "PXEClient" too. */
+static void mark_as_proxy(struct dhcp_message *reply, bool names_file)
+{
+    if (names_file || dhcp_type(reply) == DHCP_OFFER)
+        dhcp_put_text(reply, DHCP_OPTION_VENDOR_CLASS, "PXEClient");
+    else
+        dhcp_put(reply, DHCP_OPTION_VENDOR_SPECIFIC, ipxe_menu, sizeof(ipxe_menu) - 1);
+}
+
 static bool add_ipxe(struct dhcp_answer *answer, const struct dhcp_context *context, const struct dhcp_message *request)
 {
     struct dhcp_message *reply = &answer->reply;
@@ -64,7 +78,7 @@ static bool add_ipxe(struct dhcp_answer *answer, const struct dhcp_context *cont
     if (context->config->mode == DHCP_MODE_SERVER)
         dhcp_put(reply, DHCP_OPTION_IPXE, ipxe_no_proxy, sizeof(ipxe_no_proxy));
     else
-        dhcp_put_text(reply, DHCP_OPTION_VENDOR_CLASS, "PXEClient");
+        mark_as_proxy(reply, reply->file[0]);
     return true;
 }
 

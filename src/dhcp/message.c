@@ -443,13 +443,3 @@ struct mac dhcp_mac(const struct dhcp_message *message)
     memcpy(mac.bytes, message->chaddr, MAC_BYTES);
     return mac;
 }
-
-const char *dhcp_type_name(enum dhcp_message_type type)
-{
-    static const char *const names[DHCP_MESSAGE_TYPES] = {
-        [DHCP_DISCOVER] = "DISCOVER", [DHCP_OFFER] = "OFFER", [DHCP_REQUEST] = "REQUEST", [DHCP_DECLINE] = "DECLINE",
-        [DHCP_ACK] = "ACK",           [DHCP_NAK] = "NAK",     [DHCP_RELEASE] = "RELEASE", [DHCP_INFORM] = "INFORM",
-    };
-
-    return type < DHCP_MESSAGE_TYPES && names[type] ? names[type] : "?";
-}

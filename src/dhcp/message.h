@@ -112,5 +112,3 @@ void dhcp_copy_option(struct dhcp_message *message, const struct dhcp_message *f
 /* 0 when absent. */
 enum dhcp_message_type dhcp_type(const struct dhcp_message *message);
 struct mac dhcp_mac(const struct dhcp_message *message);
-/* "DISCOVER"; "?" for a number that is none. */
-const char *dhcp_type_name(enum dhcp_message_type type);

@@ -24,16 +24,17 @@ static uint64_t key_of(const struct mac *mac, const char *kind)
     return key;
 }
 
-static bool strangers_may_speak(struct dhcp_report *report, uint64_t now_ms)
+static bool strangers_may_speak(struct dhcp_report *report, enum event_level level, uint64_t now_ms)
 {
     if (report->second != now_ms / 1000) {
         report->second = now_ms / 1000;
-        report->strangers_in_second = 0;
+        memset(report->strangers_in_second, 0, sizeof(report->strangers_in_second));
     }
-    return report->strangers_in_second++ < DHCP_REPORT_STRANGERS_PER_SECOND;
+    return report->strangers_in_second[level > EVENT_DEBUG]++ < DHCP_REPORT_STRANGERS_PER_SECOND;
 }
 
-static bool is_news(struct dhcp_report *report, const struct dhcp_subject *subject, const char *kind)
+static bool is_news(struct dhcp_report *report, const struct dhcp_subject *subject, enum event_level level,
+                    const char *kind)
 {
     uint64_t key = key_of(&subject->mac, kind);
     __typeof__(report->slots[0]) *slot = &report->slots[key % DHCP_REPORT_SLOTS];
@@ -41,7 +42,7 @@ static bool is_news(struct dhcp_report *report, const struct dhcp_subject *subje
 
     if (slot->key == key && subject->now_ms - slot->said_ms < pause_ms)
         return false;
-    if (!subject->is_machine && !strangers_may_speak(report, subject->now_ms))
+    if (!subject->is_machine && !strangers_may_speak(report, level, subject->now_ms))
         return false;
     slot->key = key;
     slot->said_ms = subject->now_ms;
@@ -55,7 +56,7 @@ static void say(struct dhcp_report *report, const struct dhcp_subject *subject, 
     char text[EVENT_TEXT_SIZE];
     va_list ap;
 
-    if (!is_news(report, subject, kind))
+    if (!is_news(report, subject, level, kind))
         return;
     va_start(ap, format);
     vsnprintf(text, sizeof(text), format, ap);

@@ -23,7 +23,7 @@ struct dhcp_report {
         uint64_t said_ms;
     } slots[DHCP_REPORT_SLOTS];
     uint64_t second;
-    unsigned strangers_in_second;
+    unsigned strangers_in_second[2]; /* details, and what a person should see: the former must not drown the latter */
 };
 
 /* Whom an event is about: a copy, since a reply may wait longer than a catalog snapshot is held. */

@@ -29,7 +29,7 @@ struct import_request {
     const char *source;   /* what a person calls it, for sentences */
     uint64_t limit_bytes; /* the largest disk it may become; 0: IMPORT_LIMIT_BYTES */
 
-    /* Called on the importing thread, a few times per second at most per MiB; may be NULL. */
+    /* Called on the importing thread once per MiB written; may be NULL. */
     void (*progress)(void *context, const struct import_progress *progress);
     void *context;
     const atomic_bool *cancelled; /* looked at all the time; may be NULL */

@@ -124,13 +124,14 @@ static void add_mbr_partition(struct partition_list *list, const struct disk_sou
 }
 
 /* Each link of the chain holds one logical partition, placed from the link, and the next link, placed from
- * the chain's beginning. Links must go forward, so the chain ends; that the list is full ends it too. */
+ * the chain's beginning. Links must go forward, and there are no more of them than partitions that could be
+ * listed. */
 static int add_logical_partitions(struct partition_list *list, const struct disk_source *source,
                                   uint64_t first, enum volume_wait wait)
 {
     uint64_t link = first;
 
-    for (unsigned number = LOGICAL_FIRST_NUMBER; list->count < PARTITIONS_MAX; number++) {
+    for (unsigned number = LOGICAL_FIRST_NUMBER; number < LOGICAL_FIRST_NUMBER + PARTITIONS_MAX; number++) {
         uint8_t bytes[MBR_BYTES];
         struct mbr mbr;
         if (link * MBR_BYTES + MBR_BYTES > source->size_bytes)

@@ -24,27 +24,37 @@ static void boot_reach(struct boot *boot, const struct event *event)
     if (event->stage <= boot->stage)
         return;
     boot->stage = event->stage;
-    boot->trouble[0] = '\0';
+    if (event->level < EVENT_WARNING)
+        boot->trouble[0] = '\0';
+}
+
+static void boot_note(struct boot *boot, const struct event *event)
+{
+    if (event->level > EVENT_DEBUG)
+        COPY_STRING(boot->last, event->text);
+    if (event->level < EVENT_WARNING)
+        return;
+    COPY_STRING(boot->trouble, event->text);
+    boot->trouble_level = event->level;
+    boot->trouble_ms = event->time_ms;
 }
 
 bool boot_advance(struct boot *boot, const struct event *event, uint64_t next_id)
 {
     bool begins = boot_begins(boot, event);
 
-    /* What an administrator does to a machine is no sign of life. */
-    if (event->stage == STAGE_NONE)
-        return false;
     if (begins)
         boot_begin(boot, event, next_id);
-    /* A refused login is about the disk, and did not reach it. */
-    if (begins || event->level < EVENT_WARNING)
-        boot_reach(boot, event);
+    if (boot->id == 0)
+        return false;
+    boot_note(boot, event);
+    if (event->stage == STAGE_NONE)
+        return false;
     if (event->stage == STAGE_DHCP)
         boot->address_requests++;
     boot->last_ms = event->time_ms;
-    if (event->level > EVENT_DEBUG)
-        COPY_STRING(boot->last, event->text);
-    if (event->level >= EVENT_WARNING)
-        COPY_STRING(boot->trouble, event->text);
+    /* A refused login is about the disk, and did not reach it. */
+    if (begins || event->level < EVENT_WARNING)
+        boot_reach(boot, event);
     return begins;
 }

@@ -18,10 +18,12 @@ struct boot {
     enum stage stage;
     uint64_t begun_ms;                /* wall clock, as all times here */
     uint64_t reached_ms[STAGE_COUNT]; /* when each stage was first seen; 0: not yet */
-    uint64_t last_ms;
+    uint64_t last_ms; /* when the machine was last heard of */
     uint32_t address_requests;        /* DHCP events of the firmware since the boot began */
     char last[EVENT_TEXT_SIZE];       /* the newest sentence */
     char trouble[EVENT_TEXT_SIZE];    /* the newest warning or error since the stage last changed; empty: none */
+    enum event_level trouble_level;
+    uint64_t trouble_ms;
 };
 
 /* Whether `event` is the first of a new attempt: the firmware asks for an address and either no boot is known, or the
@@ -29,5 +31,5 @@ struct boot {
 bool boot_begins(const struct boot *boot, const struct event *event);
 
 /* Takes one event in. Begins a new boot, numbered `next_id`, when the event does; true if it did. Warnings and errors
- * are about a stage but do not reach it; events about no stage change nothing. */
+ * are about a stage but do not reach it; events about no stage only leave their sentence. */
 bool boot_advance(struct boot *boot, const struct event *event, uint64_t next_id);

@@ -15,7 +15,7 @@ static const struct rule rules[] = {
      "the network (on a Pi: BOOT_ORDER needs 2, TFTP_PREFIX=2)"},
     {STAGE_FIRMWARE, 40,
      "fetched firmware files but no kernel: config.txt names a kernel that its boot partition does not have, or the "
-     "firmware stopped (see the last file above it in farboot watch)"},
+     "firmware stopped (farboot watch shows the last file it asked for)"},
     {STAGE_KERNEL, 90,
      "got its kernel but never asked for an address again: the kernel stopped, has no driver for this network card, or "
      "the initramfs is missing"},
@@ -26,10 +26,15 @@ static const struct rule rules[] = {
      "logged in to its disk but does not use it: root= on its command line names no file system of this disk"},
 };
 
-/* What a service complained about explains a boot better than any silence does. */
-static bool explain_trouble(const struct boot *boot, char to[DIAGNOSIS_SIZE])
+/* What a service complained about explains a boot better than any silence does. Of a machine that runs, only an error
+ * is told, and not for ever: nothing says that it has passed. */
+static bool explain_trouble(const struct boot *boot, uint64_t now_ms, char to[DIAGNOSIS_SIZE])
 {
-    if (boot->trouble[0] == '\0' || boot->stage >= STAGE_ROOT)
+    bool runs = boot->stage >= STAGE_ROOT;
+
+    if (boot->trouble[0] == '\0')
+        return false;
+    if (runs && (boot->trouble_level < EVENT_ERROR || now_ms > boot->trouble_ms + DIAGNOSE_ERROR_MS))
         return false;
     snprintf(to, DIAGNOSIS_SIZE, "%s", boot->trouble);
     return true;
@@ -62,7 +67,7 @@ bool diagnose(const struct boot *boot, uint64_t now_ms, char to[DIAGNOSIS_SIZE])
     to[0] = '\0';
     if (boot->id == 0)
         return false;
-    if (explain_trouble(boot, to) || explain_repetition(boot, to))
+    if (explain_trouble(boot, now_ms, to) || explain_repetition(boot, to))
         return true;
     /* A daemon that was started while the machine ran saw it reconnect, not boot. */
     if (boot->stage == STAGE_DISK && !boot->reached_ms[STAGE_DHCP] && !boot->reached_ms[STAGE_INITRAMFS])

@@ -7,7 +7,10 @@
 
 #include "fleet/boot.h"
 
-enum { DIAGNOSIS_SIZE = 384 };
+enum {
+    DIAGNOSIS_SIZE = 384,
+    DIAGNOSE_ERROR_MS = 5 * 60 * 1000, /* how long an error of a machine that runs is told */
+};
 
 /* Fills `to` and gives true if `boot` is stuck at `now_ms` (wall clock); false, with `to` empty, if all is well or
  * nothing can be said. */

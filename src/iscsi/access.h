@@ -26,9 +26,9 @@ enum access {
 };
 
 /*
- * A machine's own initiator name opens its disk, unless the address is known to be another machine's. iPXE, which names
- * itself when DHCP gave it no name, is told by its address alone. An address of which nothing is known (a machine behind
- * a router) does not count against a right name.
+ * A machine's own initiator name opens its disk, unless the address is known to be another machine's. iPXE,
+ * which names itself when DHCP gave it no name, is told by its address alone. An address of which nothing is
+ * known (a machine behind a router) does not count against a right name.
  */
 enum access access_decide(const struct access_request *request);
 enum login_status access_status(enum access access);

@@ -9,13 +9,13 @@
 
 enum {
     LOGIN_TIMEOUT_MS = 15000,
-    LEAVING_TIMEOUT_MS = 5000,       /* after a logout or a refusal, for the initiator to close first */
+    LEAVING_TIMEOUT_MS = 5000, /* after a logout or a refusal, for the initiator to close first */
     LOGIN_DATA_MAX_BYTES = 16384,
     BATCH_TASKS_MAX = 16,
     BATCH_MAX_BYTES = 262144,
-    BATCH_SHARED_MAX_BYTES = 65536,  /* a write longer than this has a worker to itself */
+    BATCH_SHARED_MAX_BYTES = 65536, /* a write longer than this has a worker to itself */
     ROOT_READ_BYTES = 8 << 20,
-    FIRMWARE_RECV_BYTES = 65536,     /* iPXE takes 8 KiB, UEFI 64; operating systems take more */
+    FIRMWARE_RECV_BYTES = 65536, /* iPXE takes 8 KiB, UEFI 64; operating systems take more */
     TAKEOVER_IDLE_MS = 5000,
 };
 
@@ -108,8 +108,8 @@ static void reach(struct connection *c, enum stage stage)
         atomic_store(&c->entry.stage, stage);
 }
 
-/* A predecessor that was alive a moment ago means that the machine runs on: iscsid took its root disk over, or the
- * network was away for a short while. */
+/* A predecessor that was alive a moment ago means that the machine runs on: iscsid took its root disk over,
+ * or the network was away for a short while. */
 static bool is_takeover(const struct connection *c)
 {
     return c->predecessor.found && c->predecessor.idle_ms < TAKEOVER_IDLE_MS && !c->is_firmware;
@@ -170,8 +170,8 @@ static void tell_end(struct connection *c, const char *how)
     char address[INET_TEXT_SIZE];
 
     if (c->session && c->machine.id && (c->phase == PHASE_FULL || c->session->logging_out))
-        event_post(events_of(c), machine_of(c), NULL, STAGE_NONE, EVENT_INFO, "iscsi.end", "session from %s ended: %s",
-                   peer_text(c, address), how);
+        event_post(events_of(c), machine_of(c), NULL, STAGE_NONE, EVENT_INFO, "iscsi.end",
+                   "session from %s ended: %s", peer_text(c, address), how);
 }
 
 static void publish_counters(struct connection *c)
@@ -282,7 +282,8 @@ static void read_piece(struct task *task)
     task->piece_bytes = MIN(left, (uint64_t)TASK_PIECE_BYTES);
     task->piece = malloc(task->piece_bytes);
     CHECK(task->piece != NULL);
-    task->read_result = scsi_read(&task->scsi, task->piece_offset, task->piece, task->piece_bytes, VOLUME_MAY_WAIT);
+    task->read_result =
+        scsi_read(&task->scsi, task->piece_offset, task->piece, task->piece_bytes, VOLUME_MAY_WAIT);
 }
 
 static void run_batch(struct work *work)
@@ -519,7 +520,8 @@ static const struct machine *machine_of_target(struct connection *c, const struc
     return catalog_machine_by_mac(snapshot, &mac);
 }
 
-/* Whose disk a discovery session may see: that of the machine it says it is, else of the one at its address. */
+/* Whose disk a discovery session may see: that of the machine it says it is, else of the one at its address.
+ */
 static const struct machine *machine_of_peer(struct connection *c, const struct catalog_snapshot *snapshot)
 {
     const char *name = c->login->parameters.initiator_name;
@@ -575,8 +577,9 @@ static void fill_targets(struct connection *c)
         return;
     snprintf(portal, sizeof(portal), "%s:%u,%d", inet_format(address, inet_of_sockaddr(&local)),
              inet_port_of_sockaddr(&local), ISCSI_PORTAL_GROUP);
-    iscsi_text_put(&c->session->targets, "TargetName",
-                   machine_target_name(name, c->loop->service->iqn_prefix, &machine->mac));
+    machine_target_name(name, c->loop->service->iqn_prefix, &machine->mac);
+    COPY_STRING(c->session->visible_target, name);
+    iscsi_text_put(&c->session->targets, "TargetName", name);
     iscsi_text_put(&c->session->targets, "TargetAddress", portal);
 }
 
@@ -586,6 +589,7 @@ static enum login_status make_session(struct connection *c)
 
     c->session = xcalloc(1, sizeof(*c->session));
     session_init(c->session, p, c->entry.tsih, c->login->asked.words[WORD_CMD_SN], 0);
+    c->session->buffers = c->loop->buffers;
     scsi_nexus_init(&c->session->nexus, p->target_name, ISCSI_PORTAL_GROUP);
     fill_targets(c);
     if (c->disk && scsi_nexus_attach(&c->session->nexus, 0, c->disk->disk) < 0)
@@ -633,7 +637,8 @@ static void disk_opened(struct work *work)
         try_to_enter(c);
         return;
     }
-    log_error("%s: cannot open its volume %s: %s", c->machine.name, c->machine.volume, strerror(-c->open_result));
+    log_error("%s: cannot open its volume %s: %s", c->machine.name, c->machine.volume,
+              strerror(-c->open_result));
     enter_full_feature(c, LOGIN_UNAVAILABLE);
 }
 

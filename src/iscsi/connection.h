@@ -1,5 +1,6 @@
 /*
- * One TCP connection of the iSCSI service, from accept to close, on its loop. Private to service and connection.
+ * One TCP connection of the iSCSI service, from accept to close, on its loop. Private to service and
+ * connection.
  */
 #pragma once
 
@@ -14,6 +15,7 @@ struct iscsi_loop {
     struct loop *loop;
     unsigned index;
     struct stream_pool *pool;
+    struct buffers *buffers;
     struct connection *connections;
     unsigned connection_count;
     bool stopping;

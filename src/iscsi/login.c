@@ -14,23 +14,23 @@ enum {
 };
 
 enum rule {
-    RULE_DECLARED,    /* the initiator says it; there is no answer */
+    RULE_DECLARED, /* the initiator says it; there is no answer */
     RULE_MIN,
     RULE_MAX,
     RULE_OR,
     RULE_AND,
-    RULE_DIGEST,      /* the first of the list that we have */
+    RULE_DIGEST, /* the first of the list that we have */
     RULE_AUTH,
-    RULE_NAME,        /* a declared text */
+    RULE_NAME, /* a declared text */
     RULE_SESSION_TYPE,
-    RULE_NO,          /* obsolete markers: always No (RFC 7143 13.25) */
-    RULE_REJECT,      /* not during login, or not from an initiator */
+    RULE_NO,     /* obsolete markers: always No (RFC 7143 13.25) */
+    RULE_REJECT, /* not during login, or not from an initiator */
 };
 
 #define AT(member) offsetof(struct session_parameters, member)
 
-/* RFC 7143 section 13, in its order. `ours` is the value that we bring to the combination, and what a key has that was
- * never offered is set by `login_init`. */
+/* RFC 7143 section 13, in its order. `ours` is the value that we bring to the combination, and what a key has
+ * that was never offered is set by `login_init`. */
 static const struct key {
     const char *name;
     enum rule rule;
@@ -52,10 +52,12 @@ static const struct key {
     {"TargetPortalGroupTag", RULE_REJECT},
     {"InitialR2T", RULE_OR, AT(initial_r2t), 0, 0, 1, true},
     {"ImmediateData", RULE_AND, AT(immediate_data), 1, 0, 1, true},
-    {"MaxRecvDataSegmentLength", RULE_DECLARED, AT(peer_max_recv_bytes), 0, LENGTH_MIN_BYTES, LENGTH_MAX_BYTES},
-    {"MaxBurstLength", RULE_MIN, AT(max_burst_bytes), OUR_MAX_BURST_BYTES, LENGTH_MIN_BYTES, LENGTH_MAX_BYTES, true},
-    {"FirstBurstLength", RULE_MIN, AT(first_burst_bytes), OUR_FIRST_BURST_BYTES, LENGTH_MIN_BYTES, LENGTH_MAX_BYTES,
+    {"MaxRecvDataSegmentLength", RULE_DECLARED, AT(peer_max_recv_bytes), 0, LENGTH_MIN_BYTES,
+     LENGTH_MAX_BYTES},
+    {"MaxBurstLength", RULE_MIN, AT(max_burst_bytes), OUR_MAX_BURST_BYTES, LENGTH_MIN_BYTES, LENGTH_MAX_BYTES,
      true},
+    {"FirstBurstLength", RULE_MIN, AT(first_burst_bytes), OUR_FIRST_BURST_BYTES, LENGTH_MIN_BYTES,
+     LENGTH_MAX_BYTES, true},
     {"DefaultTime2Wait", RULE_MAX, AT(time2wait_seconds), 2, 0, SECONDS_MAX},
     {"DefaultTime2Retain", RULE_MIN, AT(time2retain_seconds), 0, 0, SECONDS_MAX},
     {"MaxOutstandingR2T", RULE_MIN, AT(max_outstanding_r2t), OUR_OUTSTANDING_R2T, 1, 65535, true},
@@ -246,9 +248,9 @@ static enum login_status take_nothing(struct login *login, const struct key *key
 }
 
 static enum login_status (*const take_by_rule[])(struct login *, const struct key *, const char *) = {
-    [RULE_DECLARED] = take_number, [RULE_MIN] = take_number,       [RULE_MAX] = take_number,
-    [RULE_OR] = take_boolean,      [RULE_AND] = take_boolean,      [RULE_DIGEST] = take_digest,
-    [RULE_AUTH] = take_auth,       [RULE_NAME] = take_name,        [RULE_SESSION_TYPE] = take_session_type,
+    [RULE_DECLARED] = take_number, [RULE_MIN] = take_number,     [RULE_MAX] = take_number,
+    [RULE_OR] = take_boolean,      [RULE_AND] = take_boolean,    [RULE_DIGEST] = take_digest,
+    [RULE_AUTH] = take_auth,       [RULE_NAME] = take_name,      [RULE_SESSION_TYPE] = take_session_type,
     [RULE_NO] = take_marker,       [RULE_REJECT] = take_nothing,
 };
 

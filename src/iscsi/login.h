@@ -1,8 +1,8 @@
 /*
  * The login phase: from the first request to full feature phase (RFC 7143 sections 6 and 13).
  *
- * Pure: PDUs in, a decision and a reply out. Who may log in, and what a disk is, its caller says when asked. Every key
- * of the RFC stands in one table with the rule that combines both sides' values.
+ * Pure: PDUs in, a decision and a reply out. Who may log in, and what a disk is, its caller says when asked.
+ * Every key of the RFC stands in one table with the rule that combines both sides' values.
  */
 #pragma once
 
@@ -72,11 +72,11 @@ struct login {
     enum login_stage stage;
     bool started;
     bool identified;
-    bool declared;      /* our own declarations were sent */
-    bool authenticated; /* AuthMethod=None was agreed, or never asked about */
-    uint64_t seen;      /* keys that came, by their row in the table */
-    struct text request;  /* what came in PDUs with the C bit */
-    struct pdu asked;     /* the request that is being answered */
+    bool declared;       /* our own declarations were sent */
+    bool authenticated;  /* AuthMethod=None was agreed, or never asked about */
+    uint64_t seen;       /* keys that came, by their row in the table */
+    struct text request; /* what came in PDUs with the C bit */
+    struct pdu asked;    /* the request that is being answered */
     uint32_t stat_sn;
     enum login_status status;
 

@@ -82,7 +82,8 @@ bool pdu_header_digest_ok(const struct pdu *pdu, const uint8_t *header, struct p
     return !digests.header || digest_equals(header + covered, crc32c(0, header, covered));
 }
 
-bool pdu_data_digest_ok(const struct pdu *pdu, const uint8_t *data, const uint8_t *trailer, struct pdu_digests digests)
+bool pdu_data_digest_ok(const struct pdu *pdu, const uint8_t *data, const uint8_t *trailer,
+                        struct pdu_digests digests)
 {
     size_t padding = pdu_padding_bytes(pdu->data_bytes);
 

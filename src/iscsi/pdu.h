@@ -1,5 +1,6 @@
 /*
- * iSCSI protocol data units: the 48-byte header to and from a struct, padding and digests (RFC 7143 section 11).
+ * iSCSI protocol data units: the 48-byte header to and from a struct, padding and digests (RFC 7143 section
+ * 11).
  *
  * Bytes and bounds only. What a PDU means, login and session say.
  */
@@ -42,15 +43,15 @@ enum pdu_opcode {
 /* Byte 1. */
 enum {
     PDU_FINAL = 0x80,
-    PDU_CONTINUE = 0x40,       /* text and login */
-    PDU_TRANSIT = 0x80,        /* login */
-    PDU_READ = 0x40,           /* SCSI command */
-    PDU_WRITE = 0x20,          /* SCSI command */
-    PDU_ATTRIBUTES = 0x07,     /* SCSI command */
-    PDU_OVERFLOW = 0x04,       /* SCSI response, Data-In */
-    PDU_UNDERFLOW = 0x02,      /* SCSI response, Data-In */
-    PDU_STATUS = 0x01,         /* Data-In carries the status */
-    PDU_FUNCTION = 0x7f,       /* task management, logout */
+    PDU_CONTINUE = 0x40,   /* text and login */
+    PDU_TRANSIT = 0x80,    /* login */
+    PDU_READ = 0x40,       /* SCSI command */
+    PDU_WRITE = 0x20,      /* SCSI command */
+    PDU_ATTRIBUTES = 0x07, /* SCSI command */
+    PDU_OVERFLOW = 0x04,   /* SCSI response, Data-In */
+    PDU_UNDERFLOW = 0x02,  /* SCSI response, Data-In */
+    PDU_STATUS = 0x01,     /* Data-In carries the status */
+    PDU_FUNCTION = 0x7f,   /* task management, logout */
 };
 
 /* The 32-bit words from byte 20 on; one place has several names, by opcode. */
@@ -65,9 +66,9 @@ enum pdu_word {
     WORD_EXP_CMD_SN = 2,
     WORD_MAX_CMD_SN = 3,
     WORD_REF_CMD_SN = 3,
-    WORD_DATA_SN = 4,      /* also R2TSN, ExpDataSN, and login status in the upper half */
+    WORD_DATA_SN = 4, /* also R2TSN, ExpDataSN, and login status in the upper half */
     WORD_BUFFER_OFFSET = 5,
-    WORD_TIMES = 5,        /* logout: Time2Wait and Time2Retain */
+    WORD_TIMES = 5, /* logout: Time2Wait and Time2Retain */
     WORD_RESIDUAL = 6,
     WORD_DESIRED_LENGTH = 6,
     PDU_WORDS = 7,
@@ -105,7 +106,8 @@ size_t pdu_padding_bytes(size_t data_bytes);
 /* `header` holds `pdu_header_bytes`. True if its digest is right or there is none. */
 bool pdu_header_digest_ok(const struct pdu *pdu, const uint8_t *header, struct pdu_digests digests);
 /* The same for the data segment and its `trailer`. */
-bool pdu_data_digest_ok(const struct pdu *pdu, const uint8_t *data, const uint8_t *trailer, struct pdu_digests digests);
+bool pdu_data_digest_ok(const struct pdu *pdu, const uint8_t *data, const uint8_t *trailer,
+                        struct pdu_digests digests);
 /* Writes the header and its digest at `to`; gives their length: the data segment follows there. */
 size_t pdu_write_header(const struct pdu *pdu, struct pdu_digests digests, uint8_t *to);
 /* Writes padding and digest behind the data segment at `data`; gives their length. */

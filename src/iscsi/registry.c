@@ -66,7 +66,8 @@ static void close_entry(struct registry_entry *entry)
     entry->close(entry);
 }
 
-static void describe(const struct registry_entry *old, uint64_t now_ms, struct registry_predecessor *predecessor)
+static void describe(const struct registry_entry *old, uint64_t now_ms,
+                     struct registry_predecessor *predecessor)
 {
     uint64_t active_ms = atomic_load(&old->last_active_ms);
 
@@ -156,7 +157,8 @@ void registry_close_machine(struct registry *registry, uint64_t machine_id)
     pthread_mutex_unlock(&registry->lock);
 }
 
-void registry_for_each(struct registry *registry, void (*fn)(const struct registry_entry *entry, void *arg), void *arg)
+void registry_for_each(struct registry *registry, void (*fn)(const struct registry_entry *entry, void *arg),
+                       void *arg)
 {
     pthread_mutex_lock(&registry->lock);
     for (struct registry_entry *e = registry->first; e; e = e->next) {

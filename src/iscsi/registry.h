@@ -1,8 +1,8 @@
 /*
  * Who is logged in: every session of the service, on whichever loop it lives.
  *
- * The one place where sessions of different loops meet: reinstatement (RFC 7143 6.3.5), limits, and what the API shows.
- * One lock, held for moments. Entries belong to their connections.
+ * The one place where sessions of different loops meet: reinstatement (RFC 7143 6.3.5), limits, and what the
+ * API shows. One lock, held for moments. Entries belong to their connections.
  */
 #pragma once
 
@@ -69,11 +69,12 @@ bool registry_add(struct registry *registry, struct registry_entry *entry);
 /* Wakes those who waited for it. */
 void registry_remove(struct registry *registry, struct registry_entry *entry);
 
-/* Asks for full feature phase: LOGIN_SUCCESS and a TSIH; or a refusal; or `*wait`: an older session with the same names
- * and ISID is being closed, and `retry` will be called. `now_ms` is monotonic. */
+/* Asks for full feature phase: LOGIN_SUCCESS and a TSIH; or a refusal; or `*wait`: an older session with the
+ * same names and ISID is being closed, and `retry` will be called. `now_ms` is monotonic. */
 enum login_status registry_enter(struct registry *registry, struct registry_entry *entry, uint64_t now_ms,
                                  struct registry_predecessor *predecessor, bool *wait);
 /* Asks every session of a machine (0: all sessions) to close. */
 void registry_close_machine(struct registry *registry, uint64_t machine_id);
 /* Calls `fn` for each session in full feature phase, with the lock held. */
-void registry_for_each(struct registry *registry, void (*fn)(const struct registry_entry *entry, void *arg), void *arg);
+void registry_for_each(struct registry *registry, void (*fn)(const struct registry_entry *entry, void *arg),
+                       void *arg);

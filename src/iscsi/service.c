@@ -130,6 +130,7 @@ int iscsi_service_open(const struct iscsi_options *options, struct iscsi_service
         struct iscsi_loop *loop = &s->loops[i];
         *loop = (struct iscsi_loop){.service = s, .loop = options->loops[i], .index = i};
         loop->pool = stream_pool_new(loop->loop);
+        loop->buffers = buffers_new();
     }
     *service = s;
     return 0;
@@ -179,8 +180,10 @@ void iscsi_service_free(struct iscsi_service *service)
     if (!service)
         return;
     listener_free(service->listener);
-    for (unsigned i = 0; i < service->options.loop_count; i++)
+    for (unsigned i = 0; i < service->options.loop_count; i++) {
         stream_pool_free(service->loops[i].pool);
+        buffers_free(service->loops[i].buffers);
+    }
     registry_end(&service->registry);
     CHECK(!service->disks);
     pthread_mutex_destroy(&service->disks_lock);

@@ -1,13 +1,14 @@
 /*
  * The iSCSI target: every machine's disk for that machine, on a TCP port.
  *
- * Sockets, threads and what the rest of the program knows; the protocol is in login and session, the disk in scsi/. A
- * connection stays on one loop. Reads that the page cache answers run there; whatever may block goes to the workers.
+ * Sockets, threads and what the rest of the program knows; the protocol is in login and session, the disk in
+ * scsi/. A connection stays on one loop. Reads that the page cache answers run there; whatever may block goes
+ * to the workers.
  *
- * What it tells of a boot: STAGE_DISK when a session begins; STAGE_ROOT when an operating system (not firmware) first
- * writes or has read 8 MiB; STAGE_UP when it first pings, which the initramfs's initiator never does and its iscsid
- * does. A session that replaces a living one (iscsid taking the root disk over, a short loss of the network) begins no
- * boot anew: it is told as "back", at the stage that it had reached.
+ * What it tells of a boot: STAGE_DISK when a session begins; STAGE_ROOT when an operating system (not
+ * firmware) first writes or has read 8 MiB; STAGE_UP when it first pings, which the initramfs's initiator
+ * never does and its iscsid does. A session that replaces a living one (iscsid taking the root disk over, a
+ * short loss of the network) begins no boot anew: it is told as "back", at the stage that it had reached.
  */
 #pragma once
 
@@ -48,13 +49,13 @@ struct iscsi_session_info {
     uint64_t written_bytes;
 };
 
-/* Binds, perhaps to a privileged address. Accepts nothing yet. 0 or negative errno. Options are copied; what they point
- * to outlives the service. */
+/* Binds, perhaps to a privileged address. Accepts nothing yet. 0 or negative errno. Options are copied; what
+ * they point to outlives the service. */
 int iscsi_service_open(const struct iscsi_options *options, struct iscsi_service **service);
 /* On the control loop, or before it runs. */
 void iscsi_service_start(struct iscsi_service *service);
-/* Accepts no more, lets running commands finish, closes every session, then calls `done(arg)` on the control loop. On
- * the control loop. */
+/* Accepts no more, lets running commands finish, closes every session, then calls `done(arg)` on the control
+ * loop. On the control loop. */
 void iscsi_service_stop(struct iscsi_service *service, void (*done)(void *arg), void *arg);
 /* After the stop was done and the loops have ended (or before a start). NULL is fine. */
 void iscsi_service_free(struct iscsi_service *service);
@@ -66,5 +67,6 @@ uint16_t iscsi_service_port(const struct iscsi_service *service);
 void iscsi_service_sessions(struct iscsi_service *service, struct iscsi_session_info **infos, size_t *count);
 /* Whether a machine's disk is in use, and from where. */
 bool iscsi_service_in_use(struct iscsi_service *service, uint64_t machine_id, uint32_t *address);
-/* Asks its sessions to close; `iscsi_service_in_use` says when they are gone. Its machine may come back at once. */
+/* Asks its sessions to close; `iscsi_service_in_use` says when they are gone. Its machine may come back at
+ * once. */
 void iscsi_service_disconnect(struct iscsi_service *service, uint64_t machine_id);

@@ -2,6 +2,8 @@
 
 #include "base/bytes.h"
 
+#include <strings.h>
+
 enum task_function {
     FUNCTION_ABORT_TASK = 1,
     FUNCTION_ABORT_TASK_SET = 2,
@@ -106,8 +108,8 @@ static void set_reply_data(struct reply *reply, const void *data, size_t length_
 
 /* ---- beginning and end ---- */
 
-void session_init(struct session *session, const struct session_parameters *parameters, uint16_t tsih, uint32_t cmd_sn,
-                  uint32_t stat_sn)
+void session_init(struct session *session, const struct session_parameters *parameters, uint16_t tsih,
+                  uint32_t cmd_sn, uint32_t stat_sn)
 {
     memset(session, 0, sizeof(*session));
     session->parameters = *parameters;
@@ -159,8 +161,10 @@ static void end_task(struct session *session, struct task *task)
         session->immediate_tasks--;
     else
         session->windowed_tasks--;
-    if (task->scsi.out)
+    if (task->scsi.out) {
         session->buffered_bytes -= task->out_room_bytes;
+        buffers_give(session->buffers, TAKE_PTR(task->scsi.out), task->out_room_bytes);
+    }
     if (session->data_task == task)
         session->data_task = NULL;
     task_free(task);
@@ -218,7 +222,8 @@ void session_end(struct session *session)
 
 enum arrival { ARRIVED, ARRIVED_OUTSIDE, ARRIVED_EARLY };
 
-/* On one connection commands come in order, so one that skips a number will never be completed by the missing one. */
+/* On one connection commands come in order, so one that skips a number will never be completed by the missing
+ * one. */
 static enum arrival arrive(struct session *session, const struct pdu *pdu)
 {
     uint32_t cmd_sn = pdu->words[WORD_CMD_SN];
@@ -305,8 +310,7 @@ static enum session_verdict begin_taking(struct session *session, struct task *t
         answer_status(session, task, SCSI_TASK_SET_FULL);
         return SESSION_GOES_ON;
     }
-    task->scsi.out = malloc(MAX(task->out_room_bytes, 1u));
-    CHECK(task->scsi.out != NULL);
+    task->scsi.out = buffers_take(session->buffers, task->out_room_bytes);
     session->buffered_bytes += task->out_room_bytes;
     session->data_task = task;
     session->data_burst = task->burst_count ? &task->bursts[0] : NULL;
@@ -359,7 +363,6 @@ static void begin_data_out(struct session *session, const struct pdu *pdu, uint8
     *place = task->scsi.out + pdu->words[WORD_BUFFER_OFFSET];
 }
 
-
 enum session_verdict session_begin_data(struct session *session, const struct pdu *pdu, uint8_t **place)
 {
     enum session_verdict verdict = SESSION_GOES_ON;
@@ -377,7 +380,8 @@ enum session_verdict session_begin_data(struct session *session, const struct pd
             verdict = begin_command(session, pdu, place);
     }
     if (*place)
-        CHECK((size_t)(*place - session->data_task->scsi.out) + pdu->data_bytes <= session->data_task->out_room_bytes);
+        CHECK((size_t)(*place - session->data_task->scsi.out) + pdu->data_bytes <=
+              session->data_task->out_room_bytes);
     return verdict;
 }
 
@@ -486,7 +490,8 @@ static void next_r2t(struct session *session, struct task *task, struct session_
     number(session, &output->pdu, false);
 }
 
-static void next_data_in(struct session *session, struct task *task, uint32_t length, struct session_output *output)
+static void next_data_in(struct session *session, struct task *task, uint32_t length,
+                         struct session_output *output)
 {
     bool last = task->in_sent_bytes + length == task->in_wanted_bytes;
     struct pdu *pdu = &output->pdu;
@@ -577,7 +582,8 @@ static void task_sent(struct session *session, const struct session_output *outp
 
     if (output->is_r2t) {
         task_ask(task, session->next_transfer_tag, &session->parameters);
-        session->next_transfer_tag = session->next_transfer_tag + 1 == PDU_NO_TAG ? 0 : session->next_transfer_tag + 1;
+        session->next_transfer_tag =
+            session->next_transfer_tag + 1 == PDU_NO_TAG ? 0 : session->next_transfer_tag + 1;
         task->data_sn++;
         if (task_may_ask(task, &session->parameters))
             queue_task(&session->sending, task);
@@ -683,7 +689,8 @@ static enum task_response manage(struct session *session, const struct pdu *pdu)
     }
 }
 
-static enum session_verdict take_management(struct session *session, const struct pdu *pdu, const uint8_t *data)
+static enum session_verdict take_management(struct session *session, const struct pdu *pdu,
+                                            const uint8_t *data)
 {
     struct reply *reply = new_reply(PDU_TASK_RESPONSE, pdu);
 
@@ -695,19 +702,23 @@ static enum session_verdict take_management(struct session *session, const struc
 
 /* ---- text ---- */
 
+/* "All" is for discovery sessions, an empty value for the others; a name always (RFC 7143 appendix C). */
+static bool asks_for_targets(const struct session *session, const char *value)
+{
+    if (string_equal(value, "All"))
+        return session->parameters.discovery;
+    if (!*value)
+        return !session->parameters.discovery;
+    return strcasecmp(value, session->visible_target) == 0;
+}
+
 static void put_answer_for(struct session *session, const char *key, const char *value)
 {
-    bool all = string_equal(value, "All");
-    bool own = *value == '\0' && !session->parameters.discovery;
-    const char *own_name = session->parameters.target_name;
-
     if (!string_equal(key, "SendTargets"))
         iscsi_text_put(&session->text_answer, key, "NotUnderstood");
-    else if ((all && session->parameters.discovery) || own || (*value && strcasecmp(value, own_name) == 0))
-        text_append_bytes(&session->text_answer, text_string(&session->targets), session->targets.length_bytes);
-    else if (session->parameters.discovery && memmem(text_string(&session->targets), session->targets.length_bytes,
-                                                     value, strlen(value)))
-        text_append_bytes(&session->text_answer, text_string(&session->targets), session->targets.length_bytes);
+    else if (asks_for_targets(session, value))
+        text_append_bytes(&session->text_answer, text_string(&session->targets),
+                          session->targets.length_bytes);
 }
 
 static bool put_answers(struct session *session)
@@ -817,7 +828,8 @@ static enum session_verdict take_logout(struct session *session, const struct pd
 
 /* ---- everything but SCSI commands and their data ---- */
 
-static enum session_verdict take_unsupported(struct session *session, const struct pdu *pdu, const uint8_t *data)
+static enum session_verdict take_unsupported(struct session *session, const struct pdu *pdu,
+                                             const uint8_t *data)
 {
     session_reject(session, pdu, REJECT_NOT_SUPPORTED);
     return SESSION_GOES_ON;

@@ -1,19 +1,19 @@
 /*
  * A session in full feature phase: sequence numbers, tasks, task management, text, NOP, logout (RFC 7143).
  *
- * Pure: PDUs in, tasks to execute and PDUs to send out. It has one connection (MaxConnections=1, ErrorRecoveryLevel=0)
- * and knows neither its socket nor which thread executes what.
+ * Pure: PDUs in, tasks to execute and PDUs to send out. It has one connection (MaxConnections=1,
+ * ErrorRecoveryLevel=0) and knows neither its socket nor which thread executes what.
  *
  * How its owner drives it:
- *   in:   `session_begin_data` / `session_end_data` for PDUs whose data goes to a place of its own (SCSI commands and
- *         Data-Out), `session_request` for all others;
- *   work: `session_next_ready` gives tasks to execute; each comes back by `session_executed`;
- *   out:  `session_next` shows the next PDU, `session_sent` counts it as sent. A PDU with `read` set needs its data read
- *         first: `session_read_elsewhere` when that would block, `session_read_done` when it was done elsewhere,
- *         `session_read_failed` when it failed.
+ *   in:   `session_begin_data` / `session_end_data` for PDUs whose data goes to a place of its own (SCSI
+ * commands and Data-Out), `session_request` for all others; work: `session_next_ready` gives tasks to
+ * execute; each comes back by `session_executed`; out:  `session_next` shows the next PDU, `session_sent`
+ * counts it as sent. A PDU with `read` set needs its data read first: `session_read_elsewhere` when that
+ * would block, `session_read_done` when it was done elsewhere, `session_read_failed` when it failed.
  */
 #pragma once
 
+#include "iscsi/buffers.h"
 #include "iscsi/task.h"
 
 enum {
@@ -59,8 +59,10 @@ struct session {
     struct session_parameters parameters;
     struct pdu_digests digests;
     struct scsi_nexus nexus;
-    struct text targets; /* what SendTargets answers: this initiator's own */
+    char visible_target[ISCSI_NAME_SIZE]; /* the one target that this initiator may see; empty if none */
+    struct text targets;                  /* what SendTargets answers about it */
     uint16_t tsih;
+    struct buffers *buffers; /* the owner's; NULL: plain memory */
 
     uint32_t stat_sn;
     uint32_t exp_cmd_sn;
@@ -94,12 +96,12 @@ struct session {
 /* What to send next. */
 struct session_output {
     struct pdu pdu;
-    const uint8_t *data;    /* `pdu.data_bytes` of it, unless `read` */
-    struct task *task;      /* NULL for replies */
+    const uint8_t *data; /* `pdu.data_bytes` of it, unless `read` */
+    struct task *task;   /* NULL for replies */
     struct reply *reply;
-    bool read;              /* data: `read_bytes` of the task's data-in from `read_offset` */
+    bool read; /* data: `read_bytes` of the task's data-in from `read_offset` */
     uint64_t read_offset;
-    uint32_t read_bytes;    /* whole sectors; at least `pdu.data_bytes` */
+    uint32_t read_bytes; /* whole sectors; at least `pdu.data_bytes` */
     bool is_r2t;
     bool has_status;
     bool ends_burst;
@@ -107,8 +109,8 @@ struct session_output {
 };
 
 /* From the finished login; `cmd_sn` is that of its requests. */
-void session_init(struct session *session, const struct session_parameters *parameters, uint16_t tsih, uint32_t cmd_sn,
-                  uint32_t stat_sn);
+void session_init(struct session *session, const struct session_parameters *parameters, uint16_t tsih,
+                  uint32_t cmd_sn, uint32_t stat_sn);
 /* Every task that is not running is gone afterwards; those that run come home as aborted. */
 void session_abort_all(struct session *session);
 /* No task may be running. */

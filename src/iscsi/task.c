@@ -12,7 +12,8 @@ static uint32_t expected_in(const struct task *task)
 
 struct task *task_new(const struct pdu *pdu, struct scsi_nexus *nexus)
 {
-    struct task *task = malloc(sizeof(*task)); /* not calloc: once per command, and the size fits malloc's cache */
+    struct task *task =
+        malloc(sizeof(*task)); /* not calloc: once per command, and the size fits malloc's cache */
 
     CHECK(task != NULL);
     memset(task, 0, sizeof(*task));
@@ -101,7 +102,8 @@ bool task_may_ask(const struct task *task, const struct session_parameters *para
     return unsolicited_ended && task->burst_count < most && task->out_asked_bytes < task->out_wanted_bytes;
 }
 
-const struct burst *task_ask(struct task *task, uint32_t transfer_tag, const struct session_parameters *parameters)
+const struct burst *task_ask(struct task *task, uint32_t transfer_tag,
+                             const struct session_parameters *parameters)
 {
     uint32_t left = task->out_wanted_bytes - task->out_asked_bytes;
     struct burst *burst = &task->bursts[task->burst_count++];
@@ -150,7 +152,8 @@ uint32_t task_next_data_bytes(const struct task *task, const struct session_para
     return (uint32_t)next;
 }
 
-bool task_data_ends_burst(const struct task *task, uint32_t length_bytes, const struct session_parameters *parameters)
+bool task_data_ends_burst(const struct task *task, uint32_t length_bytes,
+                          const struct session_parameters *parameters)
 {
     return task->in_sent_bytes + length_bytes == task->in_wanted_bytes ||
            task->in_burst_bytes + length_bytes >= whole_sectors(parameters->max_burst_bytes);

@@ -2,8 +2,8 @@
  * One SCSI command of a session, from its header to its status: how its data is asked for, taken and cut
  * (RFC 7143 sections 4.2.5, 11.3, 11.4, 11.7, 11.8).
  *
- * Pure. Knows the lengths, offsets and sequence numbers of one command; the session gives it PDUs and takes PDUs from
- * it.
+ * Pure. Knows the lengths, offsets and sequence numbers of one command; the session gives it PDUs and takes
+ * PDUs from it.
  */
 #pragma once
 
@@ -11,8 +11,8 @@
 #include "scsi/disk.h"
 
 enum {
-    TASK_BURSTS_MAX = 4,            /* R2Ts of one command that wait for data at once */
-    TASK_PIECE_BYTES = 262144,      /* the most that a Data-In carries */
+    TASK_BURSTS_MAX = 4,       /* R2Ts of one command that wait for data at once */
+    TASK_PIECE_BYTES = 262144, /* the most that a Data-In carries */
 };
 
 enum task_state {
@@ -65,8 +65,8 @@ struct task {
 struct task *task_new(const struct pdu *pdu, struct scsi_nexus *nexus);
 void task_free(struct task *task);
 
-/* After `scsi_begin` said SCSI_TAKE: how much will come, and the unsolicited burst. False if the PDU brings more than
- * the parameters allow. */
+/* After `scsi_begin` said SCSI_TAKE: how much will come, and the unsolicited burst. False if the PDU brings
+ * more than the parameters allow. */
 bool task_begin_taking(struct task *task, const struct pdu *pdu, const struct session_parameters *parameters);
 /* Checks a Data-Out against the burst it belongs to; NULL if it belongs to none or is out of order. */
 struct burst *task_find_burst(struct task *task, const struct pdu *pdu);
@@ -76,14 +76,16 @@ bool task_has_all(const struct task *task);
 /* Whether another R2T may be sent now. */
 bool task_may_ask(const struct task *task, const struct session_parameters *parameters);
 /* The next R2T's burst; it counts as asked for. */
-const struct burst *task_ask(struct task *task, uint32_t transfer_tag, const struct session_parameters *parameters);
+const struct burst *task_ask(struct task *task, uint32_t transfer_tag,
+                             const struct session_parameters *parameters);
 
 /* After execution, or when a read begins: how much of the data-in will be sent. */
 void task_begin_sending(struct task *task);
 /* The length of the next Data-In; 0 when only the status is left. */
 uint32_t task_next_data_bytes(const struct task *task, const struct session_parameters *parameters);
 /* Counts a Data-In of `length_bytes` as sent; gives whether it ended a burst. */
-bool task_data_ends_burst(const struct task *task, uint32_t length_bytes, const struct session_parameters *parameters);
+bool task_data_ends_burst(const struct task *task, uint32_t length_bytes,
+                          const struct session_parameters *parameters);
 void task_data_sent(struct task *task, uint32_t length_bytes, bool ended_burst);
 /* U or O flag and count, by RFC 7143 11.4.5. */
 uint8_t task_residual(const struct task *task, uint32_t *residual_bytes);

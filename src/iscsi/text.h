@@ -9,7 +9,7 @@
 #include "base/text.h"
 
 enum {
-    ISCSI_KEY_MAX_BYTES = 63,    /* RFC 7143 6.1 */
+    ISCSI_KEY_MAX_BYTES = 63, /* RFC 7143 6.1 */
     ISCSI_VALUE_MAX_BYTES = 8192,
     ISCSI_TEXT_MAX_BYTES = 16384, /* one request, over all its PDUs */
     ISCSI_PAIRS_MAX = 128,

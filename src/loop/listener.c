@@ -46,8 +46,8 @@ int listener_open(const struct listener_options *options, struct listener **list
     return 0;
 }
 
-/* A diskless machine that loses power says nothing. Keepalive notices when it is idle, the user timeout when data to it
- * stays unanswered. */
+/* A diskless machine that loses power says nothing. Keepalive notices when it is idle, the user timeout when
+ * data to it stays unanswered. */
 static void prepare(int fd)
 {
     static const struct {

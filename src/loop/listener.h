@@ -1,8 +1,8 @@
 /*
  * A listening TCP socket: opened while privileged, started later, handing over each connection it accepts.
  *
- * It sets on a connection what every protocol here wants (non-blocking, no delay, dead peers noticed) and knows no
- * protocol.
+ * It sets on a connection what every protocol here wants (non-blocking, no delay, dead peers noticed) and
+ * knows no protocol.
  */
 #pragma once
 
@@ -21,6 +21,7 @@ int listener_open(const struct listener_options *options, struct listener **list
 /* From now on `accepted` gets each connection, on the loop's thread; the descriptor is its receiver's. */
 void listener_start(struct listener *listener, struct loop *loop,
                     void (*accepted)(void *arg, int fd, const struct sockaddr_in *peer), void *arg);
-/* Accepts no more; connections that wait are refused. On the loop's thread, or before the start. NULL is fine. */
+/* Accepts no more; connections that wait are refused. On the loop's thread, or before the start. NULL is
+ * fine. */
 void listener_free(struct listener *listener);
 uint16_t listener_port(const struct listener *listener);

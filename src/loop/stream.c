@@ -56,7 +56,8 @@ static void take_output(struct stream *stream)
 {
     struct stream_pool *pool = stream->pool;
 
-    stream->output = pool->spare_count ? pool->spare_outputs[--pool->spare_count] : malloc(STREAM_OUTPUT_BYTES);
+    stream->output =
+        pool->spare_count ? pool->spare_outputs[--pool->spare_count] : malloc(STREAM_OUTPUT_BYTES);
     CHECK(stream->output != NULL);
     stream->output_start = stream->output_end = 0;
 }
@@ -75,7 +76,8 @@ static void give_output_back(struct stream *stream)
     stream->output_start = stream->output_end = 0;
 }
 
-/* Input that was held back may be shown: that is done in the next turn, which a writable socket brings at once. */
+/* Input that was held back may be shown: that is done in the next turn, which a writable socket brings at
+ * once. */
 static bool goes_on(const struct stream *stream)
 {
     return stream->kept_back && stream->reading;
@@ -234,7 +236,8 @@ void stream_send(struct stream *stream)
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0 && errno != EAGAIN) {
-            /* The receiving side will learn of it: the end is told from there, not from inside a caller's send. */
+            /* The receiving side will learn of it: the end is told from there, not from inside a caller's
+             * send. */
             stream->output_start = stream->output_end;
             stream->reading = true;
             shutdown(stream->fd, SHUT_RDWR);

@@ -1,9 +1,10 @@
 /*
  * A TCP connection that carries framed messages, many of them at a time.
  *
- * What one system call costs is shared by all messages it moves: everything that one receive brought is shown at once,
- * and all answers leave with one send. Memory for receiving and sending belongs to the loop and is lent, so that an
- * idle connection holds next to none. Bulk data goes straight to where its receiver wants it. It knows no protocol.
+ * What one system call costs is shared by all messages it moves: everything that one receive brought is shown
+ * at once, and all answers leave with one send. Memory for receiving and sending belongs to the loop and is
+ * lent, so that an idle connection holds next to none. Bulk data goes straight to where its receiver wants
+ * it. It knows no protocol.
  */
 #pragma once
 
@@ -42,8 +43,8 @@ struct stream *stream_new(struct stream_pool *pool, int fd, const struct stream_
 /* Closes; what was not sent is lost. May be called inside a handler's call; none follows. */
 void stream_free(struct stream *stream);
 
-/* Room for one message at the end of the output; NULL if there is none until something was sent (`ready` is called
- * then). At most STREAM_OUTPUT_BYTES. */
+/* Room for one message at the end of the output; NULL if there is none until something was sent (`ready` is
+ * called then). At most STREAM_OUTPUT_BYTES. */
 uint8_t *stream_reserve(struct stream *stream, size_t length_bytes);
 /* The first `length_bytes` of what was reserved are to be sent. */
 void stream_commit(struct stream *stream, size_t length_bytes);

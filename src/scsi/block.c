@@ -7,8 +7,8 @@
 
 enum {
     BYTCHK_NONE = 0x00,
-    BYTCHK_ALL = 0x02, /* the data-out is compared with the medium */
-    BYTCHK_ONE = 0x06, /* one block of data-out is compared with each */
+    BYTCHK_ALL = 0x02,     /* the data-out is compared with the medium */
+    BYTCHK_ONE = 0x06,     /* one block of data-out is compared with each */
     PIECE_BYTES = 1 << 20, /* how much of a long compare or fill is in memory at a time */
     UNMAP_HEADER_BYTES = 8,
     UNMAP_DESCRIPTOR_BYTES = 16,
@@ -161,7 +161,8 @@ int scsi_run_verify(struct scsi_command *command, enum volume_wait wait)
 
     if (bytchk == BYTCHK_NONE || !has_all_data(command))
         return 0;
-    return fail(command, compare(command, command->blocks * VOLUME_SECTOR_BYTES, bytchk == BYTCHK_ONE), false);
+    return fail(command, compare(command, command->blocks * VOLUME_SECTOR_BYTES, bytchk == BYTCHK_ONE),
+                false);
 }
 
 int scsi_run_write_verify(struct scsi_command *command, enum volume_wait wait)
@@ -228,7 +229,8 @@ void scsi_check_write_same(struct scsi_command *command)
 
     if (command->cdb[1] & CDB1_ANCHOR)
         scsi_fail_cdb(command, 1);
-    else if (!command->blocks || command->blocks > SCSI_WRITE_SAME_MAX_BLOCKS) /* WSNZ: 0 is not "to the end" */
+    else if (!command->blocks ||
+             command->blocks > SCSI_WRITE_SAME_MAX_BLOCKS) /* WSNZ: 0 is not "to the end" */
         scsi_fail_cdb(command, command->entry->blocks.at);
     else
         command->out_bytes = no_data ? 0 : VOLUME_SECTOR_BYTES;
@@ -302,7 +304,8 @@ static int unmap_all(struct scsi_command *command, struct reader r)
         uint64_t blocks = reader_be32(&r);
         reader_skip(&r, 4);
         if (blocks)
-            result = volume_discard(command->disk->volume, lba * VOLUME_SECTOR_BYTES, blocks * VOLUME_SECTOR_BYTES);
+            result = volume_discard(command->disk->volume, lba * VOLUME_SECTOR_BYTES,
+                                    blocks * VOLUME_SECTOR_BYTES);
     }
     return result;
 }
@@ -400,7 +403,8 @@ int scsi_run_lba_status(struct scsi_command *command, enum volume_wait wait)
         return 0;
     }
     writer_fill(&w, 0, HEADER);
-    int r = write_lba_status(command, &w, (unsigned)MAX((size_t)1, MIN(asked, (size_t)LBA_STATUS_DESCRIPTORS_MAX)));
+    int r = write_lba_status(command, &w,
+                             (unsigned)MAX((size_t)1, MIN(asked, (size_t)LBA_STATUS_DESCRIPTORS_MAX)));
     if (r < 0)
         return fail(command, r, false);
     struct writer header = writer_over(answer, HEADER);

@@ -87,5 +87,6 @@ struct cdb_field {
 
 /* The big-endian number; 0 when there is none. */
 uint64_t cdb_number(const uint8_t cdb[CDB_BYTES], struct cdb_field field);
-/* How long a CDB with this operation code is (SPC-4 4.3.5); 0 for codes whose length is not fixed by the group. */
+/* How long a CDB with this operation code is (SPC-4 4.3.5); 0 for codes whose length is not fixed by the
+ * group. */
 size_t cdb_length_bytes(uint8_t opcode);

@@ -147,7 +147,8 @@ int scsi_lun_number(const uint8_t lun[8])
     static const uint8_t zeros[6];
 
     /* Peripheral device addressing on bus 0, or flat addressing. */
-    if ((lun[0] != 0 && lun[0] != 0x40) || lun[1] >= SCSI_LUNS_MAX || memcmp(lun + 2, zeros, sizeof(zeros)) != 0)
+    if ((lun[0] != 0 && lun[0] != 0x40) || lun[1] >= SCSI_LUNS_MAX ||
+        memcmp(lun + 2, zeros, sizeof(zeros)) != 0)
         return -1;
     return lun[1];
 }
@@ -370,7 +371,8 @@ int scsi_execute(struct scsi_command *command, enum volume_wait wait)
     return command->entry->run(command, wait);
 }
 
-int scsi_read(struct scsi_command *command, uint64_t offset, void *to, size_t length_bytes, enum volume_wait wait)
+int scsi_read(struct scsi_command *command, uint64_t offset, void *to, size_t length_bytes,
+              enum volume_wait wait)
 {
     struct iovec vec = {to, length_bytes};
     int r = volume_read(command->disk->volume, &vec, 1, command->lba * VOLUME_SECTOR_BYTES + offset, wait);

@@ -1,17 +1,19 @@
 /*
  * A SCSI disk over a volume: commands in, status, data and sense out (SPC-4, SBC-3).
  *
- * A disk is shared by all who are logged in to it; what they share (mode pages, pending unit attentions, reservations)
- * has one lock. A nexus is one initiator's session with one target and sees the target's disks as its LUNs. A command
- * belongs to one nexus and is used by one thread at a time. Nothing here knows iSCSI, sockets or threads.
+ * A disk is shared by all who are logged in to it; what they share (mode pages, pending unit attentions,
+ * reservations) has one lock. A nexus is one initiator's session with one target and sees the target's disks
+ * as its LUNs. A command belongs to one nexus and is used by one thread at a time. Nothing here knows iSCSI,
+ * sockets or threads.
  *
  * How a transport runs a command:
  *   1. `scsi_begin` checks it and says what comes next;
- *   2. SCSI_TAKE: it collects `out_bytes` from the initiator (as many as came go to `out`, `out_received`), then goes
- *      on with `scsi_execute`;
+ *   2. SCSI_TAKE: it collects `out_bytes` from the initiator (as many as came go to `out`, `out_received`),
+ * then goes on with `scsi_execute`;
  *   3. SCSI_EXECUTE: `scsi_execute`, on a worker if it says -EAGAIN or if `may_block`;
  *   4. SCSI_READ: `scsi_read` piece by piece, wherever -EAGAIN makes it go;
- *   5. SCSI_ANSWERED (also after 3): status, sense, and `in`/`in_bytes` are there. `scsi_command_end` frees them.
+ *   5. SCSI_ANSWERED (also after 3): status, sense, and `in`/`in_bytes` are there. `scsi_command_end` frees
+ * them.
  */
 #pragma once
 
@@ -23,10 +25,12 @@
 #include <stdatomic.h>
 
 enum {
-    SCSI_LUNS_MAX = 8,          /* disks of one target */
-    SCSI_NEXUSES_MAX = 64,      /* sessions with one disk at a time */
-    SCSI_WRITE_MAX_BLOCKS = 16384, /* 8 MiB: what one command may bring, and what we ask initiators to keep to */
-    SCSI_READ_MAX_BLOCKS = 1 << 20, /* firmware that asks no limits reads 32 MiB at once; it is sent in pieces */
+    SCSI_LUNS_MAX = 8,     /* disks of one target */
+    SCSI_NEXUSES_MAX = 64, /* sessions with one disk at a time */
+    SCSI_WRITE_MAX_BLOCKS =
+        16384, /* 8 MiB: what one command may bring, and what we ask initiators to keep to */
+    SCSI_READ_MAX_BLOCKS =
+        1 << 20, /* firmware that asks no limits reads 32 MiB at once; it is sent in pieces */
     SCSI_COMPARE_MAX_BLOCKS = 255,
     SCSI_UNMAP_MAX_DESCRIPTORS = 256,
     SCSI_ANSWER_MAX_BYTES = 8192,
@@ -79,7 +83,7 @@ struct scsi_disk {
     pthread_mutex_t lock; /* guards all below; held for moments, never while waiting for the volume */
     struct scsi_path *paths[SCSI_NEXUSES_MAX];
     struct scsi_mode mode;
-    uint64_t announced_bytes; /* the size that initiators were told */
+    uint64_t announced_bytes;      /* the size that initiators were told */
     struct scsi_path *reserved_by; /* RESERVE(6); NULL when nobody holds it */
 
     pthread_mutex_t update_lock; /* one read-modify-write (ORWRITE) at a time */
@@ -101,7 +105,7 @@ struct scsi_command {
     uint8_t lun[8];
     uint8_t cdb[CDB_BYTES];
     size_t out_offered;  /* data-out that the initiator announced */
-    uint8_t *out;        /* freed by `scsi_command_end` */
+    uint8_t *out;        /* freed by `scsi_command_end` if it is still here */
     size_t out_received; /* bytes of `out` that came and that the CDB wants */
 
     /* set by `scsi_begin` */
@@ -134,8 +138,8 @@ void scsi_nexus_init(struct scsi_nexus *nexus, const char *target_name, uint16_t
 int scsi_nexus_attach(struct scsi_nexus *nexus, unsigned lun, struct scsi_disk *disk);
 /* The I_T nexus is lost: lets go of every disk and of what RESERVE held. No command may be running. */
 void scsi_nexus_end(struct scsi_nexus *nexus);
-/* LOGICAL UNIT RESET of one LUN (or, with -1, of all): every nexus is told, this one too (SAM-5 6.3.3), and what RESERVE
- * held is free. False if there is no such LUN. */
+/* LOGICAL UNIT RESET of one LUN (or, with -1, of all): every nexus is told, this one too (SAM-5 6.3.3), and
+ * what RESERVE held is free. False if there is no such LUN. */
 bool scsi_nexus_reset(struct scsi_nexus *nexus, int lun);
 /* The number in an 8-byte LUN field; -1 if it is no LUN that a target of ours can have (SAM-5 4.7). */
 int scsi_lun_number(const uint8_t lun[8]);
@@ -144,9 +148,10 @@ int scsi_lun_number(const uint8_t lun[8]);
 enum scsi_step scsi_begin(struct scsi_command *command);
 /* 0 when the answer is there; -EAGAIN (only with VOLUME_NO_WAIT): nothing was done, call it on a worker. */
 int scsi_execute(struct scsi_command *command, enum volume_wait wait);
-/* `length_bytes` of the data-in of a SCSI_READ command, from `offset` of it. 0; -EAGAIN as above; -EIO: the command
- * failed and status and sense say why. */
-int scsi_read(struct scsi_command *command, uint64_t offset, void *to, size_t length_bytes, enum volume_wait wait);
+/* `length_bytes` of the data-in of a SCSI_READ command, from `offset` of it. 0; -EAGAIN as above; -EIO: the
+ * command failed and status and sense say why. */
+int scsi_read(struct scsi_command *command, uint64_t offset, void *to, size_t length_bytes,
+              enum volume_wait wait);
 void scsi_command_end(struct scsi_command *command);
 
 /* What the parts of this folder and the transport use to end a command. */

@@ -64,7 +64,8 @@ enum {
     NAME_SCSI = 8,
 };
 
-static void write_designator(struct writer *w, unsigned code, unsigned kind, const void *bytes, size_t length_bytes)
+static void write_designator(struct writer *w, unsigned code, unsigned kind, const void *bytes,
+                             size_t length_bytes)
 {
     bool of_unit = (kind & 0x30) == OF_UNIT;
 
@@ -166,12 +167,8 @@ static const struct page {
     uint8_t code;
     void (*write)(struct scsi_command *command, struct writer *w);
 } pages[] = {
-    {0x00, write_page_list},
-    {0x80, write_serial},
-    {0x83, write_designators},
-    {0x86, write_extended},
-    {0xb0, write_block_limits},
-    {0xb1, write_characteristics},
+    {0x00, write_page_list},    {0x80, write_serial},       {0x83, write_designators},
+    {0x86, write_extended},     {0xb0, write_block_limits}, {0xb1, write_characteristics},
     {0xb2, write_provisioning},
 };
 

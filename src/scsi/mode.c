@@ -60,7 +60,8 @@ static const struct mode_page {
     {PAGE_EXCEPTIONS, 12, {0}, NULL, NULL},
 };
 
-static void encode_page(const struct mode_page *page, const struct scsi_mode *mode, uint8_t to[PAGE_MAX_BYTES])
+static void encode_page(const struct mode_page *page, const struct scsi_mode *mode,
+                        uint8_t to[PAGE_MAX_BYTES])
 {
     memset(to, 0, PAGE_MAX_BYTES);
     if (page->put)
@@ -69,7 +70,8 @@ static void encode_page(const struct mode_page *page, const struct scsi_mode *mo
     to[1] = page->length_bytes - 2;
 }
 
-static void write_page(struct writer *w, const struct mode_page *page, unsigned control, const struct scsi_mode *mode)
+static void write_page(struct writer *w, const struct mode_page *page, unsigned control,
+                       const struct scsi_mode *mode)
 {
     const struct scsi_mode defaults = {.write_cache = true};
     uint8_t bytes[PAGE_MAX_BYTES];
@@ -187,7 +189,8 @@ static int refuse(struct scsi_command *command, size_t at)
 }
 
 /* Only what the changeable mask names may differ from the present page (SPC-4 6.9). */
-static bool changes_only_changeable(const struct mode_page *page, const struct scsi_mode *mode, const uint8_t *asked)
+static bool changes_only_changeable(const struct mode_page *page, const struct scsi_mode *mode,
+                                    const uint8_t *asked)
 {
     uint8_t present[PAGE_MAX_BYTES];
 

@@ -6,17 +6,17 @@
 #include "scsi/disk.h"
 
 enum {
-    ENTRY_ANY_LUN = 1 << 0,           /* answered where there is no disk, too */
-    ENTRY_NO_ATTENTION = 1 << 1,      /* does not report (and keeps) a unit attention */
-    ENTRY_WRITES = 1 << 2,            /* changes the medium: refused when write-protected */
-    ENTRY_DATA_OUT_BLOCKS = 1 << 3,   /* brings `blocks` blocks */
-    ENTRY_DATA_OUT_LENGTH = 1 << 4,   /* brings a parameter list */
-    ENTRY_READS = 1 << 5,             /* its data-in is `blocks` blocks, streamed */
-    ENTRY_BLOCKS = 1 << 6,            /* may wait for the volume: execute on a worker */
-    ENTRY_RANGE = 1 << 7,             /* `lba` and `blocks` must lie inside the disk */
-    ENTRY_PROTECT = 1 << 8,           /* byte 1 has a RD/WR/VRPROTECT field, which must be 0 */
+    ENTRY_ANY_LUN = 1 << 0,             /* answered where there is no disk, too */
+    ENTRY_NO_ATTENTION = 1 << 1,        /* does not report (and keeps) a unit attention */
+    ENTRY_WRITES = 1 << 2,              /* changes the medium: refused when write-protected */
+    ENTRY_DATA_OUT_BLOCKS = 1 << 3,     /* brings `blocks` blocks */
+    ENTRY_DATA_OUT_LENGTH = 1 << 4,     /* brings a parameter list */
+    ENTRY_READS = 1 << 5,               /* its data-in is `blocks` blocks, streamed */
+    ENTRY_BLOCKS = 1 << 6,              /* may wait for the volume: execute on a worker */
+    ENTRY_RANGE = 1 << 7,               /* `lba` and `blocks` must lie inside the disk */
+    ENTRY_PROTECT = 1 << 8,             /* byte 1 has a RD/WR/VRPROTECT field, which must be 0 */
     ENTRY_THROUGH_RESERVATION = 1 << 9, /* allowed while another nexus holds RESERVE(6) */
-    ENTRY_EXACT_DATA = 1 << 10, /* the initiator must offer exactly the data-out that the CDB wants */
+    ENTRY_EXACT_DATA = 1 << 10,         /* the initiator must offer exactly the data-out that the CDB wants */
 };
 
 enum { SERVICE_ACTION_NONE = -1 };
@@ -29,7 +29,8 @@ struct scsi_entry {
     struct cdb_field blocks;
     struct cdb_field length;
     uint16_t flags;
-    uint8_t usage[CDB_BYTES]; /* CDB usage data (SPC-4 6.35): which bits are looked at; byte 0 is the opcode */
+    uint8_t
+        usage[CDB_BYTES]; /* CDB usage data (SPC-4 6.35): which bits are looked at; byte 0 is the opcode */
     /* Refuses with status and sense, or sets what the fields above cannot say. May be NULL. */
     void (*check)(struct scsi_command *command);
     /* Makes the answer; 0 or -EAGAIN. NULL for streamed reads. */

@@ -173,12 +173,16 @@ static void sim_close(void *context, int fd)
     set_node(&disk->fds[fd], NULL);
 }
 
-/* How much of a request is done at once; an interrupted one gives -EINTR. */
-static int64_t portion(struct simdisk *disk, uint64_t length_bytes)
+/* How much of a request is done at once, up to the end of some sector: a kernel stops between pages, never inside a
+ * sector. An interrupted one gives -EINTR. */
+static int64_t portion(struct simdisk *disk, uint64_t offset, uint64_t length_bytes)
 {
     if (!disk->rough || next_random(disk, 3))
         return (int64_t)length_bytes;
-    return next_random(disk, 2) ? -EINTR : (int64_t)(1 + next_random(disk, length_bytes));
+    if (next_random(disk, 2))
+        return -EINTR;
+    uint64_t end = offset + next_random(disk, length_bytes) + 1;
+    return (int64_t)MIN((end + SECTOR - 1) / SECTOR * SECTOR - offset, length_bytes);
 }
 
 static void copy_sector(struct node *node, uint64_t offset, uint8_t *to, const uint8_t *from, size_t length)
@@ -228,7 +232,7 @@ static ssize_t sim_preadv(void *context, int fd, const struct iovec *vec, int co
         return rc;
     if (offset >= node->size)
         return 0;
-    int64_t length = portion(disk, MIN(iov_length(vec, count), node->size - offset));
+    int64_t length = portion(disk, offset, MIN(iov_length(vec, count), node->size - offset));
     if (length > 0)
         transfer(node, vec, offset, (uint64_t)length, true);
     return length;
@@ -242,7 +246,7 @@ static ssize_t sim_pwritev(void *context, int fd, const struct iovec *vec, int c
 
     if (rc)
         return rc;
-    int64_t length = portion(disk, iov_length(vec, count));
+    int64_t length = portion(disk, offset, iov_length(vec, count));
     if (length <= 0)
         return length;
     transfer(node, vec, offset, (uint64_t)length, false);

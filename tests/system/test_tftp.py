@@ -420,14 +420,18 @@ def test_one_client_cannot_take_every_place(lab, pi, pi_2):
         for sock in socks:
             sock.sendto(request("start4.elf"), (lab.server_address, 69))
         time.sleep(0.3)
-        served = 0
+        served, open_ends = 0, []
         for sock in socks:
             sock.settimeout(0.01)
             with contextlib.suppress(TimeoutError):
-                served += opcode_of(sock.recvfrom(70000)[0]) == DATA
+                packet, peer = sock.recvfrom(70000)
+                served += opcode_of(packet) == DATA
+                open_ends.append((sock, peer))
         assert served == 16
         with socket_in(pi_2) as other:
             assert fetch(lab, other, request("config.txt")) == FILES["config.txt"]
+        for sock, peer in open_ends:
+            sock.sendto(struct.pack(">HH", ERROR, 0) + b"\0", peer)
 
 
 def test_many_at_once(lab, pi, pi_2, tmp_path):

@@ -5,7 +5,8 @@
  *
  * Each `step` may cut the power; then every pending sector is kept or lost at random, and what is left is held against
  * the oracle: a sector is what the last completed flush made of it, or something written later; a snapshot is what it
- * was. While the power is on, a sector is what was written last. Then every rule is broken in turn, and has to be
+ * was. While the power is on, a sector is what was written last. Now and then only the process dies, and the page cache
+ * lives on. Then every rule is broken in turn, and has to be
  * missed: a test that cannot find a broken rule proves nothing.
  */
 #include <setjmp.h>
@@ -30,6 +31,7 @@ enum rule {
     F2_TWO_ROUNDS,
     F3_DISCARD_CLEARS_BIT,
     F4_SYNC_AGAIN,
+    F5_OPENED_IS_CLEAN,
     S1_WRITE_AFTER_FREEZE,
     S2_COMMIT_BEFORE_FILES,
     S3_NO_LENGTH,
@@ -49,11 +51,14 @@ static const char *const broken_names[RULES] = {
     [F2_TWO_ROUNDS] = "F2: a second round begins while one runs",
     [F3_DISCARD_CLEARS_BIT] = "F3: discard takes the bit back",
     [F4_SYNC_AGAIN] = "F4: after a failed sync the next one is believed",
+    [F5_OPENED_IS_CLEAN] = "F5: after a killed process the first flush syncs nothing",
     [S1_WRITE_AFTER_FREEZE] = "S1: a write lands in a layer after it was frozen",
     [S2_COMMIT_BEFORE_FILES] = "S2: the commit names files that are not durable",
     [S3_NO_LENGTH] = "S3: what lies beyond a layer's end is read",
     [S4_NO_FLUSH] = "S4: a snapshot commits without a flush",
 };
+
+enum ending { CUT, FAILED_SYNC };
 
 typedef uint32_t value;
 
@@ -97,7 +102,10 @@ struct model {
     int claimed;  /* the block that a write is busy with, or -1 */
     int nested;   /* inside an operation that another one interrupts */
     bool in_flush;
+    bool just_opened; /* no round has run yet */
+    bool touched;     /* something was changed since */
     unsigned long steps, cut_at, cuts;
+    enum ending ending;
     jmp_buf power;
 };
 
@@ -112,10 +120,16 @@ static unsigned pick(struct model *m, unsigned limit)
 
 /* ---- the disk ---- */
 
+static void end_life(struct model *m, enum ending ending)
+{
+    m->ending = ending;
+    longjmp(m->power, 1);
+}
+
 static void step(struct model *m)
 {
     if (++m->steps >= m->cut_at)
-        longjmp(m->power, 1);
+        end_life(m, CUT);
 }
 
 static void put(struct model *m, struct cell *cell, value v)
@@ -157,7 +171,7 @@ static void sync_file(struct model *m, struct layer *l, bool map)
     if (pick(m, 64) == 0) {
         each_cell(m, l, map, fail_to_sync);
         if (m->broken != F4_SYNC_AGAIN)
-            longjmp(m->power, 2);
+            end_life(m, FAILED_SYNC);
     }
     each_cell(m, l, map, make_durable);
 }
@@ -169,15 +183,23 @@ static void lose_power(struct model *m)
         each_cell(m, l, false, lose_or_keep);
         each_cell(m, l, true, lose_or_keep);
         lose_or_keep(m, &l->exists);
-        for (int b = 0; b < BLOCKS; b++) {
-            l->owned[b] = l->bits[b].durable;
-            l->changed[b] = false;
-        }
     }
+    m->cuts++;
+}
+
+/* A new process: it knows what can be read. */
+static void open_again(struct model *m)
+{
+    for (int i = 0; i < m->layer_count; i++)
+        for (int b = 0; b < BLOCKS; b++) {
+            m->layers[i].owned[b] = m->layers[i].bits[b].cached;
+            m->layers[i].changed[b] = false;
+        }
     m->claimed = -1;
     m->nested = 0;
     m->in_flush = false;
-    m->cuts++;
+    m->just_opened = true;
+    m->touched = false;
 }
 
 /* ---- what is read, and what may be ---- */
@@ -204,6 +226,7 @@ static void note_written(struct model *m, int block, int sector, value v)
     if (*count == HISTORY)
         abort();
     m->history[block][sector][(*count)++] = (struct written){v, ++m->now};
+    m->touched = true;
 }
 
 /* From now on only `v` may be found. */
@@ -255,7 +278,7 @@ static bool live_view_holds(const struct model *m)
 static bool view_after_cut_holds(const struct model *m)
 {
     for (int i = m->top; i >= 0; i = m->layers[i].parent)
-        if (!m->layers[i].exists.durable)
+        if (!m->layers[i].exists.cached)
             return false;
     for (int b = 0; b < m->layers[m->top].blocks; b++)
         for (int s = 0; s < SECTORS; s++)
@@ -329,7 +352,7 @@ static void write_bits(struct model *m, struct layer *l, const bool taken[BLOCKS
             put(m, &l->bits[b], l->owned[b]);
             any = true;
         }
-    if (any && m->broken != F1_MAP_UNSYNCED)
+    if ((any || m->just_opened) && m->broken != F1_MAP_UNSYNCED)
         sync_file(m, l, true);
 }
 
@@ -350,6 +373,10 @@ static void flush(struct model *m)
 
     if (m->in_flush && m->broken != F2_TWO_ROUNDS)
         return; /* it would wait for the next round */
+    if (m->broken == F5_OPENED_IS_CLEAN && !m->touched) {
+        answer_flush(m, covered);
+        return;
+    }
     m->in_flush = true;
     take_bits(l, taken);
     if (m->broken == F1_MAP_FIRST)
@@ -364,6 +391,7 @@ static void flush(struct model *m)
         write_bits(m, l, taken);
     answer_flush(m, covered);
     m->in_flush = false;
+    m->just_opened = false;
 }
 
 static int new_layer(struct model *m, int parent, int blocks)
@@ -461,17 +489,36 @@ static void begin(struct model *m, uint64_t seed, enum rule broken)
     settle_all(m);
 }
 
+/* The process was killed: what is read is not durable yet, but the next flush says that it is. */
+static bool look_after_kill(struct model *m)
+{
+    bool holds = view_after_cut_holds(m);
+
+    for (int b = 0; b < m->layers[m->top].blocks; b++)
+        for (int s = 0; s < SECTORS; s++)
+            note_written(m, b, s, look(m, m->top, b, s));
+    m->touched = false;
+    return holds;
+}
+
 /* One life, up to a cut. False if a rule's promise was seen broken. */
 static bool live(struct model *m)
 {
     m->cut_at = m->steps + 1 + pick(m, STEPS_UP_TO_CUT);
+    m->ending = CUT;
     if (setjmp(m->power) == 0)
         for (int i = 0; i < OPERATIONS; i++) {
             operations[pick(m, sizeof(operations) / sizeof(operations[0]))](m);
             if (!live_view_holds(m))
                 return false;
         }
+    /* A stopped volume (F4) drops its cache before it is opened again. */
+    if (m->ending != FAILED_SYNC && pick(m, 3) == 0) {
+        open_again(m);
+        return look_after_kill(m);
+    }
     lose_power(m);
+    open_again(m);
     bool holds = view_after_cut_holds(m);
     settle_all(m);
     return holds;

@@ -127,6 +127,26 @@ static void port_4011_repeats_it(void **state)
     assert_int_equal(s->answer.outcome, DHCP_OUTCOME_IGNORE);
 }
 
+static void ipxe_gets_a_root_path_at_port_4011(void **state)
+{
+    SCENE;
+
+    s->machine.boot = MACHINE_BOOT_SAN;
+    as_ipxe(says(s, 0, DHCP_DISCOVER));
+    assert_int_equal(hear(s), DHCP_OUTCOME_PROXY_OFFER);
+    assert_string_equal(s->answer.reply.file, "");
+    expect_text(&s->answer.reply, DHCP_OPTION_VENDOR_CLASS, "PXEClient");
+    assert_false(dhcp_has(&s->answer.reply, DHCP_OPTION_VENDOR_SPECIFIC));
+
+    as_ipxe(says(s, 0, DHCP_REQUEST));
+    s->context.client = dhcp_recognise(&s->request);
+    dhcp_proxy_answer_boot(&s->context, &s->request, &s->answer);
+    assert_int_equal(s->answer.outcome, DHCP_OUTCOME_PROXY_ACK);
+    assert_true(dhcp_has(&s->answer.reply, DHCP_OPTION_ROOT_PATH));
+    assert_true(dhcp_has(&s->answer.reply, DHCP_OPTION_VENDOR_SPECIFIC));
+    assert_false(dhcp_has(&s->answer.reply, DHCP_OPTION_VENDOR_CLASS));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +158,7 @@ int main(void)
         cmocka_unit_test(ipxe_is_told_what_to_run),
         cmocka_unit_test(firmware_without_a_loader_gets_no_answer),
         cmocka_unit_test(port_4011_repeats_it),
+        cmocka_unit_test(ipxe_gets_a_root_path_at_port_4011),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -275,6 +275,26 @@ static void chains_that_lie_are_refused(void **state)
     fat_file_close(file);
 }
 
+/* What an old system renamed or deleted leaves long names behind that belong to nothing. */
+static void a_long_name_of_another_entry_is_ignored(void **state)
+{
+    CLEANUP_FREE uint8_t *disk = make_by_hand();
+    struct fat_file *file;
+    uint8_t *orphan = disk + HAND_ROOT;
+
+    orphan[0] = 0x41;
+    put16(orphan + 1, 'x');
+    orphan[11] = 0x0f;
+    orphan[13] = (uint8_t)(fat_short_name_checksum((const uint8_t *)"KERNEL  IMG") + 1);
+    put_entry(disk, "KERNEL  IMG", 0, 0, 0);
+    assert_int_equal(open_by_hand(disk, "x", &file), -ENOENT);
+    orphan[13]--;
+    assert_int_equal(open_by_hand(disk, "x", &file), 0);
+    fat_file_close(file);
+    orphan[0] = 0x42; /* the piece with number 1 is missing */
+    assert_int_equal(open_by_hand(disk, "x", &file), -ENOENT);
+}
+
 static void a_folder_in_a_loop_ends(void **state)
 {
     CLEANUP_FREE uint8_t *disk = make_by_hand();
@@ -380,6 +400,7 @@ int main(void)
         cmocka_unit_test(pieces_of_any_size_add_up),
         cmocka_unit_test(a_cold_disk_is_never_waited_for),
         cmocka_unit_test(chains_that_lie_are_refused),
+        cmocka_unit_test(a_long_name_of_another_entry_is_ignored),
         cmocka_unit_test(a_folder_in_a_loop_ends),
         cmocka_unit_test(the_kept_clusters_survive_a_change),
         cmocka_unit_test(a_small_fat32_is_still_fat32),

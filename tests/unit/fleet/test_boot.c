@@ -103,6 +103,21 @@ static void an_event_about_no_boot_begins_none(void **state)
     assert_string_equal(boot.last, "");
 }
 
+static void an_event_about_no_stage_is_no_sign_of_life(void **state)
+{
+    static const struct step steps[] = {
+        {1000, STAGE_DHCP, EVENT_INFO, "offered"},
+        {9000, STAGE_NONE, EVENT_WARNING, "cannot log in: no such initiator"},
+    };
+    struct boot boot = {0};
+
+    follow(&boot, steps, ARRAY_SIZE(steps));
+    assert_int_equal(boot.last_ms, 1000);
+    assert_int_equal(boot.stage, STAGE_DHCP);
+    assert_string_equal(boot.trouble, "cannot log in: no such initiator");
+    assert_int_equal(boot.trouble_ms, 9000);
+}
+
 static void trouble_is_kept_until_the_boot_goes_on(void **state)
 {
     static const struct step refused[] = {
@@ -127,6 +142,7 @@ int main(void)
         cmocka_unit_test(asking_twice_is_one_boot_and_asking_later_is_another),
         cmocka_unit_test(stages_never_go_back),
         cmocka_unit_test(an_event_about_no_boot_begins_none),
+        cmocka_unit_test(an_event_about_no_stage_is_no_sign_of_life),
         cmocka_unit_test(trouble_is_kept_until_the_boot_goes_on),
     };
 

@@ -61,6 +61,21 @@ static void what_a_service_said_comes_first(void **state)
     assert_string_equal(sentence, boot.trouble);
 }
 
+static void an_error_of_a_running_machine_is_told_for_a_while(void **state)
+{
+    char sentence[DIAGNOSIS_SIZE];
+    struct boot boot = boot_at(STAGE_UP, 5000);
+
+    COPY_STRING(boot.trouble, "two machines use one initiator name");
+    boot.trouble_level = EVENT_ERROR;
+    boot.trouble_ms = 6000;
+    assert_true(diagnose(&boot, 6000 + DIAGNOSE_ERROR_MS, sentence));
+    assert_string_equal(sentence, boot.trouble);
+    assert_false(diagnose(&boot, 6001 + DIAGNOSE_ERROR_MS, sentence));
+    boot.trouble_level = EVENT_WARNING;
+    assert_false(diagnose(&boot, 7000, sentence));
+}
+
 static void asking_without_end_is_stuck_too(void **state)
 {
     char sentence[DIAGNOSIS_SIZE];
@@ -80,6 +95,7 @@ int main(void)
         cmocka_unit_test(silence_has_a_reason_at_every_stage),
         cmocka_unit_test(a_machine_that_runs_is_never_stuck),
         cmocka_unit_test(what_a_service_said_comes_first),
+        cmocka_unit_test(an_error_of_a_running_machine_is_told_for_a_while),
         cmocka_unit_test(asking_without_end_is_stuck_too),
     };
 

@@ -34,9 +34,11 @@ static void who_may_log_in(void **state)
     const struct machine machine = {.id = 1, .mac = {{0xdc, 0xa6, 0x32, 0, 0, 1}}};
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        struct access_request request = {.iqn_prefix = PREFIX, .initiator_name = rows[i].initiator,
+        struct access_request request = {.iqn_prefix = PREFIX,
+                                         .initiator_name = rows[i].initiator,
                                          .machine = rows[i].target_exists ? &machine : NULL,
-                                         .knows_mac = rows[i].address != UNKNOWN_ADDRESS, .mac = machine.mac};
+                                         .knows_mac = rows[i].address != UNKNOWN_ADDRESS,
+                                         .mac = machine.mac};
         if (rows[i].address == OTHER_ADDRESS)
             request.mac.bytes[5] = 2;
         if (access_decide(&request) != rows[i].expected)

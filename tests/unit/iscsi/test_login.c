@@ -2,7 +2,13 @@
 
 #include "iscsi/login.h"
 
-enum { TO_OPERATIONAL = 0x81, OPERATIONAL_TO_FULL = 0x87, OPERATIONAL = 0x04, SECURITY = 0x00, SECURITY_TO_FULL = 0x83 };
+enum {
+    TO_OPERATIONAL = 0x81,
+    OPERATIONAL_TO_FULL = 0x87,
+    OPERATIONAL = 0x04,
+    SECURITY = 0x00,
+    SECURITY_TO_FULL = 0x83
+};
 
 #define NAMES                                                                                                \
     "InitiatorName=iqn.2026-11.internal.farboot:machine:dc-a6-32-00-00-01\0"                                 \
@@ -26,8 +32,12 @@ static int teardown(void **state)
 
 static enum login_outcome say_bytes(struct login *login, uint8_t flags, const char *text, size_t length)
 {
-    struct pdu pdu = {.opcode = PDU_LOGIN_REQUEST, .immediate = true, .flags = flags, .task_tag = 7,
-                      .lun = {0x00, 0x02, 0x3d, 0, 0, 1}, .data_bytes = (uint32_t)length};
+    struct pdu pdu = {.opcode = PDU_LOGIN_REQUEST,
+                      .immediate = true,
+                      .flags = flags,
+                      .task_tag = 7,
+                      .lun = {0x00, 0x02, 0x3d, 0, 0, 1},
+                      .data_bytes = (uint32_t)length};
 
     pdu.words[WORD_CMD_SN] = 42;
     pdu.words[WORD_EXP_STAT_SN] = 5;
@@ -54,10 +64,14 @@ static const char *answer(struct login *login, const char *key)
 static void linux_logs_in_with_one_request(void **state)
 {
     struct login *login = *state;
-    enum login_outcome outcome = say(login, OPERATIONAL_TO_FULL,
-        NAMES "InitiatorAlias=pi-01\0SessionType=Normal\0HeaderDigest=None\0DataDigest=None\0DefaultTime2Wait=2\0"
-        "DefaultTime2Retain=0\0IFMarker=No\0OFMarker=No\0ErrorRecoveryLevel=0\0InitialR2T=No\0ImmediateData=Yes\0"
-        "MaxBurstLength=16776192\0FirstBurstLength=262144\0MaxOutstandingR2T=1\0MaxConnections=1\0DataPDUInOrder=Yes\0"
+    enum login_outcome outcome = say(
+        login, OPERATIONAL_TO_FULL,
+        NAMES
+        "InitiatorAlias=pi-01\0SessionType=Normal\0HeaderDigest=None\0DataDigest=None\0DefaultTime2Wait=2\0"
+        "DefaultTime2Retain=0\0IFMarker=No\0OFMarker=No\0ErrorRecoveryLevel=0\0InitialR2T=No\0ImmediateData="
+        "Yes\0"
+        "MaxBurstLength=16776192\0FirstBurstLength=262144\0MaxOutstandingR2T=1\0MaxConnections="
+        "1\0DataPDUInOrder=Yes\0"
         "DataSequenceInOrder=Yes\0MaxRecvDataSegmentLength=262144\0");
 
     assert_int_equal(outcome, LOGIN_IDENTIFY);
@@ -85,18 +99,20 @@ static void ipxe_comes_by_the_security_stage(void **state)
 {
     struct login *login = *state;
 
-    assert_int_equal(say(login, TO_OPERATIONAL, NAMES "SessionType=Normal\0AuthMethod=CHAP,None\0"), LOGIN_IDENTIFY);
+    assert_int_equal(say(login, TO_OPERATIONAL, NAMES "SessionType=Normal\0AuthMethod=CHAP,None\0"),
+                     LOGIN_IDENTIFY);
     assert_int_equal(login_identified(login, LOGIN_SUCCESS, NULL), LOGIN_ANSWER);
     assert_int_equal(login->reply.flags, TO_OPERATIONAL);
     assert_string_equal(answer(login, "AuthMethod"), "None");
     assert_string_equal(answer(login, "TargetPortalGroupTag"), "1");
     assert_null(answer(login, "MaxRecvDataSegmentLength"));
-    assert_int_equal(say(login, OPERATIONAL_TO_FULL,
-                         "HeaderDigest=None\0DataDigest=None\0MaxConnections=1\0InitialR2T=Yes\0ImmediateData=No\0"
-                         "MaxRecvDataSegmentLength=8192\0MaxBurstLength=262144\0DefaultTime2Wait=0\0"
-                         "DefaultTime2Retain=0\0MaxOutstandingR2T=1\0DataPDUInOrder=Yes\0DataSequenceInOrder=Yes\0"
-                         "ErrorRecoveryLevel=0\0"),
-                     LOGIN_FINISH);
+    assert_int_equal(
+        say(login, OPERATIONAL_TO_FULL,
+            "HeaderDigest=None\0DataDigest=None\0MaxConnections=1\0InitialR2T=Yes\0ImmediateData=No\0"
+            "MaxRecvDataSegmentLength=8192\0MaxBurstLength=262144\0DefaultTime2Wait=0\0"
+            "DefaultTime2Retain=0\0MaxOutstandingR2T=1\0DataPDUInOrder=Yes\0DataSequenceInOrder=Yes\0"
+            "ErrorRecoveryLevel=0\0"),
+        LOGIN_FINISH);
     assert_int_equal(login_finished(login, LOGIN_SUCCESS, 1), LOGIN_COMPLETE);
     assert_true(login->parameters.initial_r2t);
     assert_false(login->parameters.immediate_data);
@@ -114,8 +130,9 @@ static void discovery_needs_no_target(void **state)
 {
     struct login *login = *state;
 
-    assert_int_equal(say(login, OPERATIONAL_TO_FULL, "InitiatorName=iqn.x\0SessionType=Discovery\0MaxBurstLength=512\0"),
-                     LOGIN_IDENTIFY);
+    assert_int_equal(
+        say(login, OPERATIONAL_TO_FULL, "InitiatorName=iqn.x\0SessionType=Discovery\0MaxBurstLength=512\0"),
+        LOGIN_IDENTIFY);
     assert_int_equal(login_identified(login, LOGIN_SUCCESS, NULL), LOGIN_FINISH);
     assert_string_equal(answer(login, "MaxBurstLength"), "Irrelevant");
     assert_null(answer(login, "TargetPortalGroupTag"));
@@ -189,8 +206,9 @@ static void how_values_are_combined(void **state)
         memcpy(request, NAMES, sizeof(NAMES) - 1);
         strcpy(request + sizeof(NAMES) - 1, rows[i].offer);
         login_init(&login, 1);
-        assert_int_equal(say_bytes(&login, OPERATIONAL_TO_FULL, request, sizeof(NAMES) + strlen(rows[i].offer)),
-                         LOGIN_IDENTIFY);
+        assert_int_equal(
+            say_bytes(&login, OPERATIONAL_TO_FULL, request, sizeof(NAMES) + strlen(rows[i].offer)),
+            LOGIN_IDENTIFY);
         assert_int_equal(login_identified(&login, LOGIN_SUCCESS, NULL), LOGIN_FINISH);
         const char *got = answer(&login, rows[i].key);
         if (!got || !string_equal(got, rows[i].answer))
@@ -225,7 +243,8 @@ static void what_is_refused(void **state)
         {"no target name", OPERATIONAL_TO_FULL, TEXT("InitiatorName=iqn.x\0"), LOGIN_MISSING_PARAMETER},
         {"a key twice", OPERATIONAL_TO_FULL, TEXT(NAMES "InitiatorName=iqn.y\0"), LOGIN_INITIATOR_ERROR},
         {"not text", OPERATIONAL_TO_FULL, TEXT("gibberish\0"), LOGIN_INITIATOR_ERROR},
-        {"an odd session type", OPERATIONAL_TO_FULL, TEXT(NAMES "SessionType=Odd\0"), LOGIN_SESSION_TYPE_NOT_SUPPORTED},
+        {"an odd session type", OPERATIONAL_TO_FULL, TEXT(NAMES "SessionType=Odd\0"),
+         LOGIN_SESSION_TYPE_NOT_SUPPORTED},
         {"stage 2", 0x08, TEXT(NAMES), LOGIN_INITIATOR_ERROR},
         {"full feature as a start", 0x8f, TEXT(NAMES), LOGIN_INITIATOR_ERROR},
         {"a step to where it is", 0x85, TEXT(NAMES), LOGIN_INITIATOR_ERROR},

@@ -21,8 +21,9 @@ static void a_header_survives_both_ways(void **state)
 
 static void words_lie_where_the_rfc_puts_them(void **state)
 {
-    const struct pdu pdu = {.opcode = PDU_DATA_IN, .words = {[WORD_STAT_SN] = 1, [WORD_DATA_SN] = 2,
-                                                              [WORD_BUFFER_OFFSET] = 3, [WORD_RESIDUAL] = 4}};
+    const struct pdu pdu = {
+        .opcode = PDU_DATA_IN,
+        .words = {[WORD_STAT_SN] = 1, [WORD_DATA_SN] = 2, [WORD_BUFFER_OFFSET] = 3, [WORD_RESIDUAL] = 4}};
     uint8_t bytes[PDU_HEADER_BYTES];
 
     pdu_encode(&pdu, bytes);

@@ -65,9 +65,11 @@ static void restart(struct fixture *f, struct session_parameters p)
 
 /* ---- saying ---- */
 
-static struct pdu command(struct fixture *f, uint8_t flags, uint32_t expected, const uint8_t *cdb, uint32_t data_bytes)
+static struct pdu command(struct fixture *f, uint8_t flags, uint32_t expected, const uint8_t *cdb,
+                          uint32_t data_bytes)
 {
-    struct pdu pdu = {.opcode = PDU_SCSI_COMMAND, .flags = flags, .task_tag = ++f->tag, .data_bytes = data_bytes};
+    struct pdu pdu = {
+        .opcode = PDU_SCSI_COMMAND, .flags = flags, .task_tag = ++f->tag, .data_bytes = data_bytes};
 
     pdu.words[WORD_EXPECTED_LENGTH] = expected;
     pdu.words[WORD_CMD_SN] = f->cmd_sn++;
@@ -88,8 +90,8 @@ static enum session_verdict say_data(struct fixture *f, const struct pdu *pdu, u
 }
 
 #define CDB(...) ((const uint8_t[16]){__VA_ARGS__})
-#define READ_10(lba, blocks) CDB(0x28, 0, 0, 0, (lba) >> 8, (lba) & 0xff, 0, (blocks) >> 8, (blocks) & 0xff)
-#define WRITE_10(lba, blocks) CDB(0x2a, 0, 0, 0, (lba) >> 8, (lba) & 0xff, 0, (blocks) >> 8, (blocks) & 0xff)
+#define READ_10(lba, blocks) CDB(0x28, 0, 0, 0, (lba) >> 8, (lba)&0xff, 0, (blocks) >> 8, (blocks)&0xff)
+#define WRITE_10(lba, blocks) CDB(0x2a, 0, 0, 0, (lba) >> 8, (lba)&0xff, 0, (blocks) >> 8, (blocks)&0xff)
 
 static enum session_verdict say(struct fixture *f, uint8_t flags, uint32_t expected, const uint8_t *cdb)
 {
@@ -98,10 +100,11 @@ static enum session_verdict say(struct fixture *f, uint8_t flags, uint32_t expec
     return say_data(f, &pdu, 0);
 }
 
-static enum session_verdict say_data_out(struct fixture *f, uint32_t transfer_tag, uint32_t data_sn, uint32_t offset,
-                                         uint32_t bytes, bool final)
+static enum session_verdict say_data_out(struct fixture *f, uint32_t transfer_tag, uint32_t data_sn,
+                                         uint32_t offset, uint32_t bytes, bool final)
 {
-    struct pdu pdu = {.opcode = PDU_DATA_OUT, .flags = final ? PDU_FINAL : 0, .task_tag = f->tag, .data_bytes = bytes};
+    struct pdu pdu = {
+        .opcode = PDU_DATA_OUT, .flags = final ? PDU_FINAL : 0, .task_tag = f->tag, .data_bytes = bytes};
 
     pdu.words[WORD_TRANSFER_TAG] = transfer_tag;
     pdu.words[WORD_DATA_SN] = data_sn;
@@ -109,10 +112,11 @@ static enum session_verdict say_data_out(struct fixture *f, uint32_t transfer_ta
     return say_data(f, &pdu, 0xab);
 }
 
-static enum session_verdict request(struct fixture *f, uint8_t opcode, uint8_t flags, uint32_t tag, const char *data,
-                                    size_t length)
+static enum session_verdict request(struct fixture *f, uint8_t opcode, uint8_t flags, uint32_t tag,
+                                    const char *data, size_t length)
 {
-    struct pdu pdu = {.opcode = opcode, .immediate = true, .flags = flags, .task_tag = tag, .data_bytes = (uint32_t)length};
+    struct pdu pdu = {
+        .opcode = opcode, .immediate = true, .flags = flags, .task_tag = tag, .data_bytes = (uint32_t)length};
 
     pdu.words[WORD_TRANSFER_TAG] = PDU_NO_TAG;
     pdu.words[WORD_CMD_SN] = f->cmd_sn;
@@ -121,7 +125,8 @@ static enum session_verdict request(struct fixture *f, uint8_t opcode, uint8_t f
 
 static enum session_verdict manage(struct fixture *f, uint8_t function, uint32_t referenced)
 {
-    struct pdu pdu = {.opcode = PDU_TASK_REQUEST, .immediate = true, .flags = PDU_FINAL | function, .task_tag = 900};
+    struct pdu pdu = {
+        .opcode = PDU_TASK_REQUEST, .immediate = true, .flags = PDU_FINAL | function, .task_tag = 900};
 
     pdu.words[WORD_REFERENCED_TAG] = referenced;
     pdu.words[WORD_CMD_SN] = f->cmd_sn;
@@ -145,7 +150,8 @@ static bool hear(struct fixture *f, struct session_output *out, uint8_t data[819
 {
     execute(f);
     while (session_next(&f->session, out)) {
-        if (out->read && scsi_read(&out->task->scsi, out->read_offset, data, out->read_bytes, VOLUME_MAY_WAIT) < 0) {
+        if (out->read &&
+            scsi_read(&out->task->scsi, out->read_offset, data, out->read_bytes, VOLUME_MAY_WAIT) < 0) {
             session_read_failed(&f->session, out->task);
             continue;
         }
@@ -197,7 +203,10 @@ static void a_long_read_is_cut_at_segments_and_bursts(void **state)
         uint32_t offset, bytes;
         uint8_t flags;
     } expected[] = {
-        {0, 8192, 0}, {8192, 8192, PDU_FINAL}, {16384, 8192, 0}, {24576, 4096, PDU_FINAL | PDU_STATUS},
+        {0, 8192, 0},
+        {8192, 8192, PDU_FINAL},
+        {16384, 8192, 0},
+        {24576, 4096, PDU_FINAL | PDU_STATUS},
     };
 
     say(f, PDU_FINAL | PDU_READ, 28672, READ_10(16, 56));
@@ -379,7 +388,8 @@ static void data_that_breaks_the_rules_fails_the_command(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         say(f, PDU_FINAL | PDU_WRITE, 8192, WRITE_10(0, 16));
         struct pdu r2t = hear_pdu(f);
-        say_data_out(f, r2t.words[WORD_TRANSFER_TAG], rows[i].data_sn, rows[i].offset, rows[i].bytes, rows[i].final);
+        say_data_out(f, r2t.words[WORD_TRANSFER_TAG], rows[i].data_sn, rows[i].offset, rows[i].bytes,
+                     rows[i].final);
         expect_sense(f, SENSE_ABORTED_COMMAND, SENSE_CODE_WRONG_DATA_LENGTH);
         /* What still comes for it is nobody's. */
         say_data_out(f, r2t.words[WORD_TRANSFER_TAG], 0, 0, 512, true);
@@ -587,8 +597,9 @@ static void send_targets(void **state)
         const char *request;
         bool listed;
     } rows[] = {
-        {true, "SendTargets=All", true},  {true, "SendTargets=iqn.target", true}, {true, "SendTargets=iqn.nobody", false},
-        {true, "SendTargets=", false},    {false, "SendTargets=", true},          {false, "SendTargets=All", false},
+        {true, "SendTargets=All", true},         {true, "SendTargets=iqn.target", true},
+        {true, "SendTargets=iqn.nobody", false}, {true, "SendTargets=", false},
+        {false, "SendTargets=", true},           {false, "SendTargets=All", false},
         {false, "SendTargets=iqn.target", true},
     };
     struct fixture *f = *state;
@@ -597,6 +608,7 @@ static void send_targets(void **state)
         struct session_output out;
         uint8_t data[8192];
         f->session.parameters.discovery = rows[i].discovery;
+        COPY_STRING(f->session.visible_target, "iqn.target");
         text_free(&f->session.targets);
         f->session.targets = text_with_max(1024);
         iscsi_text_put(&f->session.targets, "TargetName", "iqn.target");
@@ -618,7 +630,8 @@ static void a_long_answer_is_continued(void **state)
     f->session.parameters.discovery = true;
     f->session.parameters.peer_max_recv_bytes = 512;
     for (int i = 0; i < 20; i++)
-        iscsi_text_put(&f->session.targets, "TargetName", "iqn.2026-11.internal.farboot:root:dc-a6-32-00-00-01");
+        iscsi_text_put(&f->session.targets, "TargetName",
+                       "iqn.2026-11.internal.farboot:root:dc-a6-32-00-00-01");
     request(f, PDU_TEXT_REQUEST, PDU_FINAL, 3, "SendTargets=All", 16);
     assert_true(hear(f, &out, data));
     while (out.pdu.flags == PDU_CONTINUE) {

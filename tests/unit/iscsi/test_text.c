@@ -35,12 +35,12 @@ static void what_is_no_pair(void **state)
         const char *bytes;
         size_t length;
     } rows[] = {
-        {"A=1", 3},         /* no NUL */
-        {"novalue", 8},     /* no '=' */
-        {"=1", 3},          /* no key */
-        {"1A=1", 5},        /* begins with a digit */
-        {"A B=1", 6},       /* a space */
-        {"A\x80=1", 5},     /* not ASCII */
+        {"A=1", 3},                                                                 /* no NUL */
+        {"novalue", 8},                                                             /* no '=' */
+        {"=1", 3},                                                                  /* no key */
+        {"1A=1", 5},                                                                /* begins with a digit */
+        {"A B=1", 6},                                                               /* a space */
+        {"A\x80=1", 5},                                                             /* not ASCII */
         {"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijkl=1", 67}, /* 64 bytes of key */
     };
     const char *key, *value;
@@ -56,9 +56,17 @@ static void numbers(void **state)
         bool ok;
         uint64_t value;
     } rows[] = {
-        {"0", true, 0},        {"262144", true, 262144}, {"0x40000", true, 262144}, {"0X1f", true, 31},
-        {"", false, 0},        {"0x", false, 0},         {"-1", false, 0},          {"1 ", false, 0},
-        {"16777216", false, 0}, {"0xffffffffffffffffff", false, 0}, {"0xg", false, 0},
+        {"0", true, 0},
+        {"262144", true, 262144},
+        {"0x40000", true, 262144},
+        {"0X1f", true, 31},
+        {"", false, 0},
+        {"0x", false, 0},
+        {"-1", false, 0},
+        {"1 ", false, 0},
+        {"16777216", false, 0},
+        {"0xffffffffffffffffff", false, 0},
+        {"0xg", false, 0},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

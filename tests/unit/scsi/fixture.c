@@ -11,8 +11,10 @@ int fixture_setup(void **state)
     scsi_nexus_init(&f->nexus, "iqn.2026-11.internal.farboot:root:02-00-00-00-00-01", 1);
     scsi_nexus_init(&f->other, "iqn.2026-11.internal.farboot:root:02-00-00-00-00-01", 1);
     CHECK(scsi_nexus_attach(&f->nexus, 0, f->disk) == 0 && scsi_nexus_attach(&f->other, 0, f->disk) == 0);
-    CHECK(outcome_on(&f->nexus, test_unit_ready, NULL, 0) == FAILS(SENSE_UNIT_ATTENTION, SENSE_CODE_POWER_ON));
-    CHECK(outcome_on(&f->other, test_unit_ready, NULL, 0) == FAILS(SENSE_UNIT_ATTENTION, SENSE_CODE_POWER_ON));
+    CHECK(outcome_on(&f->nexus, test_unit_ready, NULL, 0) ==
+          FAILS(SENSE_UNIT_ATTENTION, SENSE_CODE_POWER_ON));
+    CHECK(outcome_on(&f->other, test_unit_ready, NULL, 0) ==
+          FAILS(SENSE_UNIT_ATTENTION, SENSE_CODE_POWER_ON));
     *state = f;
     return 0;
 }
@@ -39,7 +41,8 @@ static void execute(struct scsi_command *command, const void *out, size_t out_by
         CHECK(scsi_execute(command, VOLUME_MAY_WAIT) == 0);
 }
 
-struct scsi_command *run_on(struct scsi_nexus *nexus, const uint8_t cdb[CDB_BYTES], const void *out, size_t out_bytes)
+struct scsi_command *run_on(struct scsi_nexus *nexus, const uint8_t cdb[CDB_BYTES], const void *out,
+                            size_t out_bytes)
 {
     struct scsi_command *command = xcalloc(1, sizeof(*command));
 

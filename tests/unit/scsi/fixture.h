@@ -20,12 +20,14 @@ int fixture_setup(void **state);
 int fixture_teardown(void **state);
 
 /* Runs a CDB with its data-out to its end; a read's data goes to `in`. The caller ends the command. */
-struct scsi_command *run_on(struct scsi_nexus *nexus, const uint8_t cdb[CDB_BYTES], const void *out, size_t out_bytes);
+struct scsi_command *run_on(struct scsi_nexus *nexus, const uint8_t cdb[CDB_BYTES], const void *out,
+                            size_t out_bytes);
 struct scsi_command *run(struct fixture *f, const uint8_t cdb[CDB_BYTES], const void *out, size_t out_bytes);
 void end(struct scsi_command *command);
 /* Runs, ends, and gives status and sense in one number: STATUS or KEY << 16 | CODE with CHECK CONDITION. */
 unsigned outcome(struct fixture *f, const uint8_t cdb[CDB_BYTES], const void *out, size_t out_bytes);
-unsigned outcome_on(struct scsi_nexus *nexus, const uint8_t cdb[CDB_BYTES], const void *out, size_t out_bytes);
+unsigned outcome_on(struct scsi_nexus *nexus, const uint8_t cdb[CDB_BYTES], const void *out,
+                    size_t out_bytes);
 
 #define FAILS(key, code) ((unsigned)(key) << 16 | (unsigned)(code))
 #define CDB(...) ((const uint8_t[CDB_BYTES]){__VA_ARGS__})

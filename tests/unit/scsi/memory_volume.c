@@ -64,7 +64,8 @@ static uint64_t total_of(const struct iovec *vec, int count)
     return total;
 }
 
-int volume_read(struct volume *volume, const struct iovec *vec, int count, uint64_t offset, enum volume_wait wait)
+int volume_read(struct volume *volume, const struct iovec *vec, int count, uint64_t offset,
+                enum volume_wait wait)
 {
     int r = check(volume, offset, total_of(vec, count));
 
@@ -125,19 +126,21 @@ int volume_write_zeroes(struct volume *volume, uint64_t offset, uint64_t length_
     return volume_discard(volume, offset, length_bytes);
 }
 
-int volume_extent(struct volume *volume, uint64_t offset, uint64_t limit_bytes, uint64_t *length_bytes, bool *mapped)
+int volume_extent(struct volume *volume, uint64_t offset, uint64_t limit_bytes, uint64_t *length_bytes,
+                  bool *mapped)
 {
     uint64_t end = offset;
 
     *mapped = volume->mapped[offset / VOLUME_BLOCK_BYTES];
-    while (end < volume->size_bytes && end - offset < limit_bytes && volume->mapped[end / VOLUME_BLOCK_BYTES] == *mapped)
+    while (end < volume->size_bytes && end - offset < limit_bytes &&
+           volume->mapped[end / VOLUME_BLOCK_BYTES] == *mapped)
         end += VOLUME_SECTOR_BYTES;
     *length_bytes = end - offset;
     return 0;
 }
 
-int volume_compare_and_write(struct volume *volume, const void *expected, const void *update, size_t length_bytes,
-                             uint64_t offset, size_t *mismatch_offset)
+int volume_compare_and_write(struct volume *volume, const void *expected, const void *update,
+                             size_t length_bytes, uint64_t offset, size_t *mismatch_offset)
 {
     const uint8_t *wanted = expected;
     int r = check(volume, offset, length_bytes);

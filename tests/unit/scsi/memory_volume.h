@@ -1,5 +1,6 @@
 /*
- * A volume in memory, for tests of what stands above the store: it does what store/volume.h says, and fails on demand.
+ * A volume in memory, for tests of what stands above the store: it does what store/volume.h says, and fails
+ * on demand.
  */
 #pragma once
 
@@ -13,8 +14,8 @@ struct volume {
     uint8_t uuid[16];
     int references;
 
-    bool cold;       /* nothing is in memory: reads that may not wait give -EAGAIN */
-    int read_error;  /* what the next calls give, 0 for success */
+    bool cold;      /* nothing is in memory: reads that may not wait give -EAGAIN */
+    int read_error; /* what the next calls give, 0 for success */
     int write_error;
     int flush_error;
     unsigned flushes;

@@ -31,7 +31,10 @@ static void outcomes_of_single_commands(void **state)
         {"read nothing at 2^32-1", {0x28, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0}, 0, OUT_OF_RANGE},
         {"read with protection", {0x28, 0x20, 0, 0, 0, 0, 0, 0, 1}, 0, BAD_FIELD},
         {"read with DPO and FUA", {0x28, 0x18, 0, 0, 0, 0, 0, 0, 1}, 0, SCSI_GOOD},
-        {"read(16) whose sum wraps", {0x88, 0, 255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 2}, 0, OUT_OF_RANGE},
+        {"read(16) whose sum wraps",
+         {0x88, 0, 255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 2},
+         0,
+         OUT_OF_RANGE},
         {"read(6) of 256 blocks", {0x08, 0, 0, 0, 0}, 0, SCSI_GOOD},
         {"read(6) of 256 blocks past the end", {0x08, 0, 0x07, 0x01, 0}, 0, OUT_OF_RANGE},
         {"verify with a reserved compare", {0x2f, 0x04, 0, 0, 0, 0, 0, 0, 1}, 0, BAD_FIELD},
@@ -43,7 +46,10 @@ static void outcomes_of_single_commands(void **state)
         {"compare and write with wrong data", {0x89, 0, [13] = 1}, 2048, BAD_FIELD},
         {"compare and write of nothing", {0x89, 0, [13] = 0}, 0, SCSI_GOOD},
         {"unmap of no list", {0x42}, 0, SCSI_GOOD},
-        {"unmap of a cut header", {0x42, [8] = 7}, 7, FAILS(SENSE_ILLEGAL_REQUEST, SENSE_CODE_PARAMETER_LIST_LENGTH)},
+        {"unmap of a cut header",
+         {0x42, [8] = 7},
+         7,
+         FAILS(SENSE_ILLEGAL_REQUEST, SENSE_CODE_PARAMETER_LIST_LENGTH)},
         {"unmap of no descriptors", {0x42, [8] = 8}, 8, SCSI_GOOD},
         {"unmap with anchor", {0x42, 1, [8] = 8}, 8, BAD_FIELD},
         {"inquiry of a page without EVPD", {0x12, 0, 0x80, 0, 96}, 0, BAD_FIELD},
@@ -107,10 +113,12 @@ static void what_the_volume_says_becomes_sense(void **state)
         int error;
         unsigned reading, writing;
     } rows[] = {
-        {-ENOSPC, FAILS(SENSE_DATA_PROTECT, SENSE_CODE_NO_SPACE), FAILS(SENSE_DATA_PROTECT, SENSE_CODE_NO_SPACE)},
+        {-ENOSPC, FAILS(SENSE_DATA_PROTECT, SENSE_CODE_NO_SPACE),
+         FAILS(SENSE_DATA_PROTECT, SENSE_CODE_NO_SPACE)},
         {-EROFS, FAILS(SENSE_DATA_PROTECT, SENSE_CODE_WRITE_PROTECTED),
          FAILS(SENSE_DATA_PROTECT, SENSE_CODE_WRITE_PROTECTED)},
-        {-EIO, FAILS(SENSE_MEDIUM_ERROR, SENSE_CODE_READ_ERROR), FAILS(SENSE_MEDIUM_ERROR, SENSE_CODE_WRITE_ERROR)},
+        {-EIO, FAILS(SENSE_MEDIUM_ERROR, SENSE_CODE_READ_ERROR),
+         FAILS(SENSE_MEDIUM_ERROR, SENSE_CODE_WRITE_ERROR)},
         {-ENOMEM, FAILS(SENSE_HARDWARE_ERROR, SENSE_CODE_INTERNAL_FAILURE),
          FAILS(SENSE_HARDWARE_ERROR, SENSE_CODE_INTERNAL_FAILURE)},
     };
@@ -129,9 +137,9 @@ static void what_the_volume_says_becomes_sense(void **state)
 static void a_read_only_volume_refuses_every_way_to_change_it(void **state)
 {
     struct fixture *f = *state;
-    static const uint8_t opcodes[] = {OPCODE_WRITE_6,        OPCODE_WRITE_10,      OPCODE_WRITE_12, OPCODE_WRITE_16,
-                                      OPCODE_WRITE_SAME_10,  OPCODE_WRITE_SAME_16, OPCODE_UNMAP,    OPCODE_ORWRITE_16,
-                                      OPCODE_WRITE_VERIFY_10};
+    static const uint8_t opcodes[] = {OPCODE_WRITE_6,  OPCODE_WRITE_10,      OPCODE_WRITE_12,
+                                      OPCODE_WRITE_16, OPCODE_WRITE_SAME_10, OPCODE_WRITE_SAME_16,
+                                      OPCODE_UNMAP,    OPCODE_ORWRITE_16,    OPCODE_WRITE_VERIFY_10};
 
     f->volume->read_only = true;
     for (size_t i = 0; i < ARRAY_SIZE(opcodes); i++)
@@ -324,7 +332,8 @@ static void lun_numbers(void **state)
     static const struct {
         uint8_t lun[8];
         int number;
-    } rows[] = {{{0}, 0}, {{0, 3}, 3}, {{0x40, 3}, 3}, {{0, 8}, -1}, {{1, 0}, -1}, {{0, 0, 0, 1}, -1}, {{0xc1, 1}, -1}};
+    } rows[] = {{{0}, 0},     {{0, 3}, 3},        {{0x40, 3}, 3}, {{0, 8}, -1},
+                {{1, 0}, -1}, {{0, 0, 0, 1}, -1}, {{0xc1, 1}, -1}};
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         assert_int_equal(scsi_lun_number(rows[i].lun), rows[i].number);
@@ -364,7 +373,8 @@ static void reserve_and_release(void **state)
 
     assert_int_equal(outcome(f, CDB(OPCODE_RESERVE_6), NULL, 0), SCSI_GOOD);
     assert_int_equal(outcome_on(&f->other, CDB(OPCODE_READ_10, [8] = 1), NULL, 0), SCSI_RESERVATION_CONFLICT);
-    assert_int_equal(outcome_on(&f->other, CDB(OPCODE_MODE_SENSE_6, 0, 8, 0, 64), NULL, 0), SCSI_RESERVATION_CONFLICT);
+    assert_int_equal(outcome_on(&f->other, CDB(OPCODE_MODE_SENSE_6, 0, 8, 0, 64), NULL, 0),
+                     SCSI_RESERVATION_CONFLICT);
     assert_int_equal(outcome_on(&f->other, CDB(OPCODE_INQUIRY, 0, 0, 0, 96), NULL, 0), SCSI_GOOD);
     assert_int_equal(outcome_on(&f->other, CDB(OPCODE_RELEASE_6), NULL, 0), SCSI_GOOD);
     assert_int_equal(outcome_on(&f->other, CDB(0), NULL, 0), SCSI_RESERVATION_CONFLICT);

@@ -50,8 +50,9 @@ static void what_cannot_be_asked(void **state)
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-        assert_int_equal(outcome(*state, CDB(OPCODE_MODE_SENSE_6, 0, rows[i].page, rows[i].subpage, 255), NULL, 0),
-                         FAILS(SENSE_ILLEGAL_REQUEST, rows[i].code));
+        assert_int_equal(
+            outcome(*state, CDB(OPCODE_MODE_SENSE_6, 0, rows[i].page, rows[i].subpage, 255), NULL, 0),
+            FAILS(SENSE_ILLEGAL_REQUEST, rows[i].code));
 }
 
 static unsigned select_control(struct fixture *f, uint8_t sense_byte, uint8_t protect_byte)
@@ -79,7 +80,8 @@ static void a_change_is_told_to_the_other_nexus_only(void **state)
     assert_int_equal(select_control(f, 0x04, 0), SCSI_GOOD);
     assert_true(f->disk->mode.descriptor_sense);
     assert_int_equal(outcome(f, CDB(0), NULL, 0), SCSI_GOOD);
-    assert_int_equal(outcome_on(&f->other, CDB(0), NULL, 0), FAILS(SENSE_UNIT_ATTENTION, SENSE_CODE_MODE_CHANGED));
+    assert_int_equal(outcome_on(&f->other, CDB(0), NULL, 0),
+                     FAILS(SENSE_UNIT_ATTENTION, SENSE_CODE_MODE_CHANGED));
 }
 
 static void what_cannot_be_changed_is_refused(void **state)
@@ -91,8 +93,9 @@ static void what_cannot_be_changed_is_refused(void **state)
                      FAILS(SENSE_ILLEGAL_REQUEST, SENSE_CODE_INVALID_FIELD_IN_PARAMETERS));
     list[7] = 0x10;
     list[5] = 9; /* the page's length is wrong */
-    assert_int_equal(outcome(f, CDB(OPCODE_MODE_SELECT_6, 0x10, 0, 0, sizeof(list) - 1), list, sizeof(list) - 1),
-                     FAILS(SENSE_ILLEGAL_REQUEST, SENSE_CODE_INVALID_FIELD_IN_PARAMETERS));
+    assert_int_equal(
+        outcome(f, CDB(OPCODE_MODE_SELECT_6, 0x10, 0, 0, sizeof(list) - 1), list, sizeof(list) - 1),
+        FAILS(SENSE_ILLEGAL_REQUEST, SENSE_CODE_INVALID_FIELD_IN_PARAMETERS));
     list[5] = 10; /* the list ends inside the page */
     assert_int_equal(outcome(f, CDB(OPCODE_MODE_SELECT_6, 0x10, 0, 0, 9), list, 9),
                      FAILS(SENSE_ILLEGAL_REQUEST, SENSE_CODE_PARAMETER_LIST_LENGTH));
@@ -109,7 +112,8 @@ static void without_write_cache_every_write_is_durable(void **state)
 
     assert_int_equal(outcome(f, CDB(OPCODE_WRITE_10, [8] = 1), block, 512), SCSI_GOOD);
     assert_int_equal(f->volume->durable_writes, 0);
-    assert_int_equal(outcome(f, CDB(OPCODE_MODE_SELECT_6, 0x10, 0, 0, sizeof(list)), list, sizeof(list)), SCSI_GOOD);
+    assert_int_equal(outcome(f, CDB(OPCODE_MODE_SELECT_6, 0x10, 0, 0, sizeof(list)), list, sizeof(list)),
+                     SCSI_GOOD);
     assert_int_equal(outcome(f, CDB(OPCODE_WRITE_10, [8] = 1), block, 512), SCSI_GOOD);
     assert_int_equal(f->volume->durable_writes, 1);
 }

@@ -4,8 +4,10 @@
 
 static void fixed_format(void **state)
 {
-    const struct sense sense = {
-        .key = SENSE_MISCOMPARE, .code = SENSE_CODE_MISCOMPARE, .has_information = true, .information = 0x01020304};
+    const struct sense sense = {.key = SENSE_MISCOMPARE,
+                                .code = SENSE_CODE_MISCOMPARE,
+                                .has_information = true,
+                                .information = 0x01020304};
     const uint8_t expected[] = {0xf0, 0, 0x0e, 1, 2, 3, 4, 10, 0, 0, 0, 0, 0x1d, 0, 0, 0, 0, 0};
     uint8_t bytes[SENSE_MAX_BYTES];
 
@@ -15,7 +17,8 @@ static void fixed_format(void **state)
 
 static void a_value_too_large_for_fixed_format_is_left_out(void **state)
 {
-    const struct sense sense = {.key = SENSE_MISCOMPARE, .has_information = true, .information = UINT64_C(1) << 32};
+    const struct sense sense = {
+        .key = SENSE_MISCOMPARE, .has_information = true, .information = UINT64_C(1) << 32};
     uint8_t bytes[SENSE_MAX_BYTES];
 
     sense_encode(&sense, false, bytes);
@@ -31,8 +34,8 @@ static void descriptor_format(void **state)
                                 .has_field = true,
                                 .field_in_cdb = true,
                                 .field = 2};
-    const uint8_t expected[] = {0x72, 5, 0x24, 0, 0, 0, 0, 20, 0x00, 0x0a, 0x80, 0,    1, 2, 3, 4,
-                                5,    6, 7,    8, 2, 6, 0, 0,  0xc0, 0,    2,    0};
+    const uint8_t expected[] = {0x72, 5, 0x24, 0, 0, 0, 0, 20, 0x00, 0x0a, 0x80, 0, 1, 2,
+                                3,    4, 5,    6, 7, 8, 2, 6,  0,    0,    0xc0, 0, 2, 0};
     uint8_t bytes[SENSE_MAX_BYTES];
 
     assert_int_equal(sense_encode(&sense, true, bytes), sizeof(expected));

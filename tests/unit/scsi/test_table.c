@@ -74,7 +74,8 @@ static void one_command_is_described(void **state)
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        const uint8_t cdb[CDB_BYTES] = {0xa3, 0x0c, rows[i].option, rows[i].opcode, 0, rows[i].action, 0, 0, 1, 0};
+        const uint8_t cdb[CDB_BYTES] = {0xa3, 0x0c, rows[i].option, rows[i].opcode, 0, rows[i].action, 0, 0,
+                                        1,    0};
         struct scsi_command *c = run(*state, cdb, NULL, 0);
         if (!rows[i].support) {
             assert_int_equal(c->sense.code, SENSE_CODE_INVALID_FIELD_IN_CDB);
@@ -91,7 +92,8 @@ static void one_command_is_described(void **state)
 
 static void unknown_commands(void **state)
 {
-    assert_int_equal(outcome(*state, CDB(0xff), NULL, 0), FAILS(SENSE_ILLEGAL_REQUEST, SENSE_CODE_INVALID_OPCODE));
+    assert_int_equal(outcome(*state, CDB(0xff), NULL, 0),
+                     FAILS(SENSE_ILLEGAL_REQUEST, SENSE_CODE_INVALID_OPCODE));
     assert_int_equal(outcome(*state, CDB(0x9e, 0x1f), NULL, 0),
                      FAILS(SENSE_ILLEGAL_REQUEST, SENSE_CODE_INVALID_FIELD_IN_CDB));
 }

@@ -21,6 +21,7 @@ enum {
     OPERATIONS = 24,
     WRITES_MAX = 160,
     SNAPSHOTS_MAX = 8,
+    SEEDS = 6,
 };
 
 struct written {
@@ -405,7 +406,7 @@ static void no_power_cut_loses_what_was_promised(void **state)
 {
     struct run *r = new_run();
     uint64_t seed = test_seed(1);
-    uint64_t end_seed = seed + test_count("FARBOOT_CUT_SEEDS", 12);
+    uint64_t end_seed = seed + test_count("FARBOOT_CUT_SEEDS", SEEDS);
     unsigned long cuts = 0;
 
     for (; seed < end_seed; seed++) {
@@ -428,7 +429,7 @@ static void what_a_new_process_flushes_stays(void **state)
 {
     struct run *r = new_run();
     uint64_t seed = test_seed(501);
-    uint64_t end_seed = seed + test_count("FARBOOT_CUT_SEEDS", 12) / 3;
+    uint64_t end_seed = seed + test_count("FARBOOT_CUT_SEEDS", SEEDS) / 3;
 
     for (; seed < end_seed; seed++) {
         uint64_t calls = calls_of(r, seed);
@@ -458,7 +459,7 @@ static void no_failing_call_loses_what_was_promised(void **state)
     static const int errors[] = {-EIO, -ENOSPC, -EINTR};
     struct run *r = new_run();
     uint64_t seed = test_seed(1001);
-    uint64_t end_seed = seed + test_count("FARBOOT_CUT_SEEDS", 12) / 3;
+    uint64_t end_seed = seed + test_count("FARBOOT_CUT_SEEDS", SEEDS) / 3;
     unsigned long failures = 0;
 
     for (; seed < end_seed; seed++) {

@@ -1,0 +1,47 @@
+# bash completion for farboot(1)
+
+_farboot_names() {
+    # One name per line: what the list command prints below its title.
+    farboot "$1" list 2> /dev/null | awk 'NR > 1 { print $1 }'
+}
+
+_farboot() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+    local noun=${COMP_WORDS[1]-} verb=${COMP_WORDS[2]-} words=
+
+    case $prev in
+    --image) words=$(_farboot_names image) ;;
+    --boot) words="disk san" ;;
+    --config | --socket)
+        COMPREPLY=($(compgen -f -- "$cur"))
+        return
+        ;;
+    --name | --mac | --size | --address | --serial) return ;;
+    *)
+        case $COMP_CWORD,$noun,$verb in
+        1,*) words="serve status watch image machine help --socket --version --help" ;;
+        2,image,*) words="import list show remove --help" ;;
+        2,machine,*) words="add list show set remove --help" ;;
+        2,watch,*) words="$(_farboot_names machine) --json --help" ;;
+        2,status,*) words="--json --help" ;;
+        2,serve,*) words="--config --help" ;;
+        2,help,*) words="serve status watch image machine" ;;
+        3,help,image) words="import list show remove" ;;
+        3,help,machine) words="add list show set remove" ;;
+        3,image,import)
+            COMPREPLY=($(compgen -f -- "$cur"))
+            return
+            ;;
+        3,image,show | 3,image,remove) words=$(_farboot_names image) ;;
+        3,machine,show | 3,machine,set | 3,machine,remove) words=$(_farboot_names machine) ;;
+        *,image,import) words="--name --json --help" ;;
+        *,machine,add) words="--image --size --address --serial --boot --json --help" ;;
+        *,machine,set) words="--name --mac --size --address --serial --boot --json --help" ;;
+        *) words="--json --help" ;;
+        esac
+        ;;
+    esac
+    COMPREPLY=($(compgen -W "$words" -- "$cur"))
+}
+
+complete -o filenames -F _farboot farboot
