@@ -68,7 +68,7 @@ struct api_options {
     struct api_sources sources;
     const char *iqn_prefix;
     const char *dhcp_mode;  /* "proxy", "server" or "off", for `status` */
-    const char *store_path; /* for `status` */
+    const char *store_path; /* where imports may unpack, and for `status` */
 };
 
 /*

@@ -250,7 +250,7 @@ static void on_wait_timer(void *arg)
 
     for (struct api_call *call = api->calls, *next; call; call = next) {
         next = call->next;
-        if (0)
+        if (call->waiting && client_is_gone(call->request))
             call_finish(call);
     }
     events_wake(api);

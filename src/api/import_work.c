@@ -24,6 +24,7 @@ static int import_volume(const struct import_work *work, struct image *image, st
         .name = image->volume,
         .fd = work->fd,
         .source = work->file,
+        .temporary_folder = work->temporary_folder,
         .progress = on_progress,
         .context = work->job,
         .cancelled = &work->job->cancelled,

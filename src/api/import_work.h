@@ -13,6 +13,7 @@ struct import_work {
     struct job *job; /* progress goes out, `cancelled` comes in; its name is the image's */
     int fd;          /* what is read; the caller closes */
     const char *file; /* what it is called, for sentences */
+    const char *temporary_folder; /* for formats that are unpacked before they are read */
 };
 
 /* Blocks as long as it takes. When it gives 0 the image is in store and catalog, and `result` is what a client is

@@ -215,6 +215,7 @@ static void start_thread(struct import *import, struct job *job, int fd)
     const struct api_options *options = &imports->api->options;
 
     import->work = (struct import_work){.catalog = options->catalog, .store = options->store, .job = job, .fd = fd,
+                                        .temporary_folder = options->store_path,
                                         .file = import->file};
     import->state = IMPORT_RUNNING;
     import->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -64,7 +64,8 @@ static int read_config(struct opened *opened)
     const struct config_txt_files files = {.read = read_include, .arg = opened};
     CLEANUP_FREE char *content = NULL;
     size_t length = 0;
-    int r = fat_read_file(opened->fat, "config.txt", CONFIG_TXT_MAX_BYTES, VOLUME_MAY_WAIT, &content, &length);
+    int r =
+        fat_read_file(opened->fat, "config.txt", CONFIG_TXT_MAX_BYTES, VOLUME_MAY_WAIT, &content, &length);
 
     /* Without one firmware goes by its own names, and so do we. */
     if (r == -ENOENT || r == -EISDIR || r == -EFBIG)
@@ -176,7 +177,8 @@ static int open_cmdline(struct opened *opened, const char *path, struct bootfile
     return r;
 }
 
-static bool is_file(struct opened *opened, const char *prefix, const char *name, char to[CONFIG_TXT_NAME_SIZE])
+static bool is_file(struct opened *opened, const char *prefix, const char *name,
+                    char to[CONFIG_TXT_NAME_SIZE])
 {
     int length = snprintf(to, CONFIG_TXT_NAME_SIZE, "%s%s", prefix, name);
     struct fat_entry entry;
@@ -214,8 +216,8 @@ static bool find_kernel(struct opened *opened, struct ipxe_names *names)
     return false;
 }
 
-/* Those of config.txt, else the one that firmware would take by itself, else the usual name. A disk behind iSCSI is
- * out of reach without one, but that is for the machine to say. */
+/* Those of config.txt, else the one that firmware would take by itself, else the usual name. A disk behind
+ * iSCSI is out of reach without one, but that is for the machine to say. */
 static void find_initramfs(struct opened *opened, struct ipxe_names *names)
 {
     const struct config_txt *config = &opened->config;
@@ -244,7 +246,8 @@ static int find_ipxe_names(struct opened *opened, struct ipxe_names *names)
         return error_set(opened->error, -ENODATA, "%s: no kernel for iPXE in its boot partition", machine);
     find_initramfs(opened, names);
     if (!find_file(opened, cmdline, names->cmdline))
-        return error_set(opened->error, -ENODATA, "%s: no cmdline.txt for iPXE in its boot partition", machine);
+        return error_set(opened->error, -ENODATA, "%s: no cmdline.txt for iPXE in its boot partition",
+                         machine);
     return 0;
 }
 
@@ -274,8 +277,8 @@ static int open_ipxe(struct opened *opened, struct bootfile **file)
     return 0;
 }
 
-int bootfiles_open(struct bootfiles *bootfiles, const struct bootfile_request *request, struct bootfile **file,
-                   struct error *error)
+int bootfiles_open(struct bootfiles *bootfiles, const struct bootfile_request *request,
+                   struct bootfile **file, struct error *error)
 {
     CLEANUP(cleanup_opened)
     struct opened opened = {.bootfiles = bootfiles, .request = request, .error = error};
@@ -285,7 +288,8 @@ int bootfiles_open(struct bootfiles *bootfiles, const struct bootfile_request *r
         return r;
     if (request->kind == BOOT_PLAN_IPXE)
         return open_ipxe(&opened, file);
-    if (request->kind == BOOT_PLAN_CMDLINE || config_txt_role(&opened.config, request->path) == BOOT_ROLE_CMDLINE)
+    if (request->kind == BOOT_PLAN_CMDLINE ||
+        config_txt_role(&opened.config, request->path) == BOOT_ROLE_CMDLINE)
         return open_cmdline(&opened, request->path, file);
     return open_file(&opened, request->path, file);
 }

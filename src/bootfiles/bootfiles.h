@@ -1,10 +1,10 @@
 /*
- * Opens a boot file of a machine: a file of the boot partition inside its own volume, read live, or a text that
- * farboot writes in its place (the rewritten command line, the iPXE script).
+ * Opens a boot file of a machine: a file of the boot partition inside its own volume, read live, or a text
+ * that farboot writes in its place (the rewritten command line, the iPXE script).
  *
- * It decides neither who may have a file nor which one was meant (fleet/boot_plan.h). It never writes to a volume.
- * Nothing is kept between two calls: a file that was opened keeps what it found, the next one sees what the machine
- * has written since.
+ * It decides neither who may have a file nor which one was meant (fleet/boot_plan.h). It never writes to a
+ * volume. Nothing is kept between two calls: a file that was opened keeps what it found, the next one sees
+ * what the machine has written since.
  */
 #pragma once
 
@@ -38,8 +38,8 @@ struct bootfile_request {
 
 /* May block, so not on a loop; any other thread. The caller closes.
  * -ENOENT: no such file, which is normal. Anything else leaves a sentence in `error`. */
-int bootfiles_open(struct bootfiles *bootfiles, const struct bootfile_request *request, struct bootfile **file,
-                   struct error *error);
+int bootfiles_open(struct bootfiles *bootfiles, const struct bootfile_request *request,
+                   struct bootfile **file, struct error *error);
 void bootfile_close(struct bootfile *file);
 DEFINE_CLEANUP(bootfile, struct bootfile *, bootfile_close)
 
@@ -48,7 +48,7 @@ enum boot_role bootfile_role(const struct bootfile *file);
 /* Written by farboot rather than read from the disk. */
 bool bootfile_is_generated(const struct bootfile *file);
 
-/* Gives the number of bytes read, less than asked for only at the file's end; or a negative errno (-EAGAIN: with
- * VOLUME_NO_WAIT, not in memory). Any thread. */
+/* Gives the number of bytes read, less than asked for only at the file's end; or a negative errno (-EAGAIN:
+ * with VOLUME_NO_WAIT, not in memory). Any thread. */
 ssize_t bootfile_read(const struct bootfile *file, void *buffer, size_t length_bytes, uint64_t offset,
                       enum volume_wait wait);

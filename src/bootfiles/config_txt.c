@@ -25,7 +25,8 @@ static void hear_name(struct parser *parser, enum boot_role role, const char *na
 }
 
 /* Takes a setting that names one file. */
-static void set_name(struct parser *parser, char to[CONFIG_TXT_NAME_SIZE], enum boot_role role, const char *value)
+static void set_name(struct parser *parser, char to[CONFIG_TXT_NAME_SIZE], enum boot_role role,
+                     const char *value)
 {
     hear_name(parser, role, value);
     if (parser->for_all && !copy_string(to, CONFIG_TXT_NAME_SIZE, value))
@@ -54,7 +55,8 @@ static void set_os_prefix(struct parser *parser, char *value)
 
     if (parser->for_all && !COPY_STRING(config->os_prefix, value))
         config->os_prefix[0] = '\0';
-    if (config->prefix_count < CONFIG_TXT_PREFIXES_MAX && COPY_STRING(config->prefixes[config->prefix_count], value))
+    if (config->prefix_count < CONFIG_TXT_PREFIXES_MAX &&
+        COPY_STRING(config->prefixes[config->prefix_count], value))
         config->prefix_count++;
 }
 
@@ -195,8 +197,10 @@ static enum boot_role default_role(const char *path)
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
     static const struct config_txt_name starts[] = {
-        {BOOT_ROLE_KERNEL, "kernel"},       {BOOT_ROLE_KERNEL, "vmlinuz"},
-        {BOOT_ROLE_INITRAMFS, "initramfs"}, {BOOT_ROLE_INITRAMFS, "initrd"},
+        {BOOT_ROLE_KERNEL, "kernel"},
+        {BOOT_ROLE_KERNEL, "vmlinuz"},
+        {BOOT_ROLE_INITRAMFS, "initramfs"},
+        {BOOT_ROLE_INITRAMFS, "initrd"},
     };
 
     if (strcasecmp(name, "cmdline.txt") == 0)

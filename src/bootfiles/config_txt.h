@@ -1,9 +1,9 @@
 /*
  * What a machine's config.txt says about names: which files are its kernel, initramfs and command line.
  *
- * Pure. It knows nothing of a Pi's model, so a line below a filter like [pi4] or [tryboot] is heard ("this name may be
- * a kernel") but does not decide ("the kernel is this one"); only lines that hold for every machine do. Settings that
- * are not about names are skipped.
+ * Pure. It knows nothing of a Pi's model, so a line below a filter like [pi4] or [tryboot] is heard ("this
+ * name may be a kernel") but does not decide ("the kernel is this one"); only lines that hold for every
+ * machine do. Settings that are not about names are skipped.
  */
 #pragma once
 
@@ -61,5 +61,6 @@ void config_txt_parse(struct config_txt *config, const char *bytes, size_t lengt
 /* What `path` is, by the names that were heard, else by the names that firmware uses by itself. */
 enum boot_role config_txt_role(const struct config_txt *config, const char *path);
 
-/* What `auto_initramfs=1` loads with `kernel`: kernel8.img -> initramfs8. False if the name has no such form. */
+/* What `auto_initramfs=1` loads with `kernel`: kernel8.img -> initramfs8. False if the name has no such form.
+ */
 bool config_txt_auto_initramfs(const char *kernel, char to[CONFIG_TXT_NAME_SIZE]);

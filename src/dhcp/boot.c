@@ -106,7 +106,8 @@ struct recipe {
     bool by_broadcast;
 };
 
-#define NEEDS_IPXE "farboot has no boot program for its firmware; start iPXE on it, from its network card or a USB stick"
+#define NEEDS_IPXE                                                                                           \
+    "farboot has no boot program for its firmware; start iPXE on it, from its network card or a USB stick"
 
 static const struct recipe recipes[FIRMWARE_COUNT] = {
     [FIRMWARE_UNKNOWN] = {.add = add_tftp_server, .may_overload = true},

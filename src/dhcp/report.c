@@ -50,8 +50,8 @@ static bool is_news(struct dhcp_report *report, const struct dhcp_subject *subje
 }
 
 PRINTF_LIKE(5, 6)
-static void say(struct dhcp_report *report, const struct dhcp_subject *subject, enum event_level level, const char *kind,
-                const char *format, ...)
+static void say(struct dhcp_report *report, const struct dhcp_subject *subject, enum event_level level,
+                const char *kind, const char *format, ...)
 {
     char text[EVENT_TEXT_SIZE];
     va_list ap;

@@ -364,8 +364,8 @@ static void decide(struct dhcp_service *service, struct visit *visit, const stru
         dhcp_proxy_answer(&context, &visit->request, &visit->answer);
 }
 
-static void take_message(struct door *door, const void *bytes, size_t length_bytes, const struct datagram_origin *origin,
-                         bool by_boot_port)
+static void take_message(struct door *door, const void *bytes, size_t length_bytes,
+                         const struct datagram_origin *origin, bool by_boot_port)
 {
     struct dhcp_service *service = door->service;
     struct visit visit = {.door = door, .origin = origin, .by_boot_port = by_boot_port};

@@ -1,6 +1,8 @@
 /*
- * qcow2, converted by qemu-img as a separate process into an unnamed temporary file.
+ * qcow2, converted by qemu-img as a separate process.
  *
+ * qcow2 has to be read here and there, so what comes in is spooled to an unnamed temporary file, and converted into a
+ * second one. The process is given nothing else: it need not (and, in the daemon, may not) open anybody's file by name.
  * The header is read here, before that process sees it: an image that names other files (a backing file, an
  * external data file) could make qemu-img read whatever this process may read, and is refused.
  */
@@ -15,7 +17,6 @@
 #include <sys/wait.h>
 
 #define QEMU_IMG "/usr/bin/qemu-img"
-#define TEMPORARY_FOLDER "/var/tmp"
 
 enum {
     HEADER_BYTES = 104,
@@ -117,13 +118,14 @@ static int wait_for(pid_t child, const struct import_input *input)
     }
 }
 
-static int convert(struct import_input *input, int output_fd, uint64_t size_bytes, struct error *error)
+static int convert(struct import_input *input, int packed_fd, int output_fd, uint64_t size_bytes,
+                   struct error *error)
 {
     if (access(QEMU_IMG, X_OK) < 0)
         return error_set(error, -EOPNOTSUPP, "reading qcow2 needs qemu-img (Debian package qemu-utils)");
     pid_t child = fork();
     if (child == 0)
-        become_qemu_img(input->fd, output_fd, size_bytes);
+        become_qemu_img(packed_fd, output_fd, size_bytes);
     if (child < 0)
         return error_set_errno(error, -errno, "qemu-img cannot be started");
     int status = wait_for(child, input);
@@ -134,31 +136,70 @@ static int convert(struct import_input *input, int output_fd, uint64_t size_byte
                          "qemu-img cannot be started: convert the image first "
                          "(qemu-img convert -O raw OLD NEW)");
     if (status != 0)
-        return error_set(error, -EBADMSG,
-                         "qemu-img cannot read the qcow2 image, or " TEMPORARY_FOLDER " is full");
+        return error_set(error, -EBADMSG, "qemu-img cannot read the qcow2 image, or %s is full",
+                         input->temporary_folder);
     return 0;
+}
+
+static int temporary_file(const struct import_input *input, struct error *error)
+{
+    int fd = open(input->temporary_folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+    return fd >= 0 ? fd
+                   : error_set_errno(error, -errno, "no temporary file can be made in %s", input->temporary_folder);
+}
+
+static int write_all(int fd, const uint8_t *bytes, size_t length_bytes)
+{
+    while (length_bytes > 0) {
+        ssize_t written = write(fd, bytes, length_bytes);
+        if (written < 0 && errno != EINTR)
+            return -errno;
+        if (written > 0) {
+            bytes += written;
+            length_bytes -= (size_t)written;
+        }
+    }
+    return 0;
+}
+
+/* All of the input, from the bytes that were looked at to its end. */
+static int spool(struct import_input *input, int fd, uint64_t limit_bytes, struct error *error)
+{
+    uint64_t spooled = 0;
+    int r;
+
+    while ((r = import_input_fill(input)) == 0 && import_input_left(input) > 0) {
+        size_t length = import_input_left(input);
+        spooled += length;
+        if (spooled > limit_bytes)
+            return error_set(error, -EFBIG, "the qcow2 image is larger than the limit");
+        r = write_all(fd, import_input_data(input), length);
+        if (r < 0)
+            return error_set_errno(error, r, "%s", input->temporary_folder);
+        input->at += length;
+    }
+    if (r == -ECANCELED)
+        return error_set(error, r, "cancelled");
+    return r < 0 ? error_set_errno(error, r, "cannot be read") : 0;
 }
 
 static int qcow2_open(struct import_input *input, uint64_t limit_bytes, void **state, struct error *error)
 {
     uint64_t size_bytes = 0;
-
-    if (lseek(input->fd, 0, SEEK_CUR) < 0 || !input->total_bytes)
-        return error_set(error, -ESPIPE, "a qcow2 image can only be read from a file, not from a pipe");
-    if (lseek(input->fd, 0, SEEK_CUR) != (off_t)input->bytes_in)
-        return error_set(error, -ESPIPE, "a qcow2 image must begin at the beginning of the file");
     int r = check_header(input, limit_bytes, &size_bytes, error);
+
     if (r < 0)
         return r;
-    CLEANUP_FD int fd = open(TEMPORARY_FOLDER, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    CLEANUP_FD int packed = temporary_file(input, error);
+    CLEANUP_FD int fd = packed < 0 ? packed : temporary_file(input, error);
     if (fd < 0)
-        return error_set_errno(error, -errno, "no temporary file can be made in " TEMPORARY_FOLDER);
-    r = convert(input, fd, size_bytes, error);
+        return fd;
+    r = spool(input, packed, limit_bytes, error);
+    if (r == 0)
+        r = convert(input, packed, fd, size_bytes, error);
     if (r < 0)
         return r;
-    r = import_input_drain(input);
-    if (r < 0)
-        return error_set_errno(error, r, "cannot be read");
     struct qcow2 *qcow2 = xcalloc(1, sizeof(*qcow2));
     qcow2->size_bytes = size_bytes;
     qcow2->fd = TAKE_FD(fd);

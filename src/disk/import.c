@@ -199,6 +199,7 @@ int image_import(const struct import_request *request, struct import_result *res
 
     *result = (struct import_result){0};
     import_input_open(&job.input, request->fd, request->cancelled);
+    job.input.temporary_folder = request->temporary_folder ? request->temporary_folder : "/var/tmp";
     int r = run_job(&job, result, &reason);
     if (r == 0) {
         result->format = job.decoder->name;

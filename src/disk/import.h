@@ -28,6 +28,7 @@ struct import_request {
     int fd;               /* what is imported, from its present offset to its end; stays the caller's */
     const char *source;   /* what a person calls it, for sentences */
     uint64_t limit_bytes; /* the largest disk it may become; 0: IMPORT_LIMIT_BYTES */
+    const char *temporary_folder; /* where qcow2 is unpacked; NULL: /var/tmp */
 
     /* Called on the importing thread once per MiB written; may be NULL. */
     void (*progress)(void *context, const struct import_progress *progress);

@@ -15,6 +15,7 @@ struct import_input {
     uint64_t total_bytes; /* 0 if not known */
     uint64_t bytes_in;
     const atomic_bool *cancelled;
+    const char *temporary_folder; /* for decoders that cannot read front to back */
     EVP_MD_CTX *digest;
     bool ended; /* nothing comes behind what the buffer holds */
 

@@ -29,7 +29,8 @@ static bool has_control_bytes(const char *path, size_t length_bytes)
 }
 
 /* False if the component must not be part of a path, or no room is left for it. */
-static bool append_component(char to[BOOT_PATH_SIZE], size_t *used, const char *component, size_t length_bytes)
+static bool append_component(char to[BOOT_PATH_SIZE], size_t *used, const char *component,
+                             size_t length_bytes)
 {
     if (length_bytes == 0 || is_component(component, length_bytes, "."))
         return true;
@@ -112,7 +113,8 @@ static struct prefix read_prefix(const char *path)
     return prefix;
 }
 
-static const struct machine *machine_at_address(const struct boot_asker *asker, const struct boot_lookup *lookup)
+static const struct machine *machine_at_address(const struct boot_asker *asker,
+                                                const struct boot_lookup *lookup)
 {
     if (asker->mac_known)
         return lookup->by_mac(lookup->arg, &asker->mac);
@@ -153,8 +155,8 @@ static void recognise(struct boot_plan *plan, const struct prefix *prefix, const
     else if (!here && named && asker->mac_known)
         give_up(plan, BOOT_PLAN_REFUSED, "the prefix names a machine that has another MAC address");
     else if (!here && !named)
-        give_up(plan, BOOT_PLAN_NOT_FOUND, asker->mac_known ? "no machine has this MAC address"
-                                                            : "no machine is known at this address");
+        give_up(plan, BOOT_PLAN_NOT_FOUND,
+                asker->mac_known ? "no machine has this MAC address" : "no machine is known at this address");
     else if (!here)
         plan->machine = named;
 }
@@ -200,6 +202,7 @@ struct boot_plan boot_plan_decide(const char *path, size_t length_bytes, const s
     learn_serial(&plan, &prefix);
     plan.kind = kind_of_path(plan.path);
     if (plan.machine->boot == MACHINE_BOOT_SAN)
-        give_up(&plan, BOOT_PLAN_NOT_FOUND, "this machine boots from its disk (boot: san), without boot files");
+        give_up(&plan, BOOT_PLAN_NOT_FOUND,
+                "this machine boots from its disk (boot: san), without boot files");
     return plan;
 }

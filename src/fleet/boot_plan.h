@@ -1,12 +1,13 @@
 /*
  * Which machine a request for a boot file is about, and which of its files.
  *
- * Pure: it gets the path as it came by TFTP or HTTP, what is known of whoever asks, and a way to look machines up.
- * It reads no file: what the machine's config.txt says about names is applied later (bootfiles/config_txt.h).
+ * Pure: it gets the path as it came by TFTP or HTTP, what is known of whoever asks, and a way to look
+ * machines up. It reads no file: what the machine's config.txt says about names is applied later
+ * (bootfiles/config_txt.h).
  *
  * The policy: a machine reaches its own files only. Whose address it is decides; a prefix (`1234abcd/`,
- * `dc-a6-32-01-02-03/`) may repeat that but not contradict it. Only where the address belongs to nobody we know of
- * (behind a router, or before we overheard its lease) does the prefix decide alone.
+ * `dc-a6-32-01-02-03/`) may repeat that but not contradict it. Only where the address belongs to nobody we
+ * know of (behind a router, or before we overheard its lease) does the prefix decide alone.
  */
 #pragma once
 
@@ -39,8 +40,8 @@ enum boot_plan_kind {
 struct boot_plan {
     enum boot_plan_kind kind;
     const struct machine *machine; /* NULL when nobody was recognised; the lookup's own memory */
-    char path[BOOT_PATH_SIZE];     /* what remains below the machine: no leading slash, only plain components */
-    bool serial_learned;           /* the machine's record has no serial yet, and it called itself `serial` */
+    char path[BOOT_PATH_SIZE]; /* what remains below the machine: no leading slash, only plain components */
+    bool serial_learned;       /* the machine's record has no serial yet, and it called itself `serial` */
     uint32_t serial;
     const char *reason; /* for NOT_FOUND and REFUSED: a static sentence */
 };
@@ -49,5 +50,6 @@ struct boot_plan {
 struct boot_plan boot_plan_decide(const char *path, size_t length_bytes, const struct boot_asker *asker,
                                   const struct boot_lookup *lookup);
 
-/* The plain form of a path; false if it is longer than fits, is empty, leaves its root or holds control bytes. */
+/* The plain form of a path; false if it is longer than fits, is empty, leaves its root or holds control
+ * bytes. */
 bool boot_path_normalise(char to[BOOT_PATH_SIZE], const char *path, size_t length_bytes);

@@ -169,7 +169,8 @@ static uint32_t signals_of_architecture(int architecture)
         int first;
         int last;
         enum signal signal;
-    } ranges[] = {{0, 0, ARCHITECTURE_BIOS}, {2, 2, ARCHITECTURE_UEFI}, {6, 13, ARCHITECTURE_UEFI}, {15, 20, ARCHITECTURE_HTTP}};
+    } ranges[] = {
+        {0, 0, ARCHITECTURE_BIOS}, {2, 2, ARCHITECTURE_UEFI}, {6, 13, ARCHITECTURE_UEFI}, {15, 20, ARCHITECTURE_HTTP}};
 
     for (size_t i = 0; i < ARRAY_SIZE(ranges); i++) {
         if (architecture >= ranges[i].first && architecture <= ranges[i].last)

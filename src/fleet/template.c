@@ -43,7 +43,8 @@ static bool word_ends(const struct word *word, const char *suffix)
 {
     size_t length = strlen(suffix);
 
-    return word->length_bytes >= length && memcmp(word->at + word->length_bytes - length, suffix, length) == 0;
+    return word->length_bytes >= length &&
+           memcmp(word->at + word->length_bytes - length, suffix, length) == 0;
 }
 
 static bool is_iscsi_word(const struct word *word)
@@ -60,8 +61,9 @@ static bool is_iscsi_word(const struct word *word)
 
 static bool is_dropped(const struct word *word)
 {
-    /* `root=iscsi:` (RFC 4173) is the other way to name a target, and the later one would win. The first-boot script
-     * of Raspberry Pi OS changes the disk's identity, which its own command line then no longer names. */
+    /* `root=iscsi:` (RFC 4173) is the other way to name a target, and the later one would win. The first-boot
+     * script of Raspberry Pi OS changes the disk's identity, which its own command line then no longer names.
+     */
     return word_starts(word, "ip=") || is_iscsi_word(word) || word_starts(word, "root=iscsi:") ||
            (word_starts(word, "init=") && word_ends(word, "/firstboot"));
 }
@@ -128,7 +130,8 @@ static size_t line_length(const char *bytes, size_t length_bytes)
     return length_bytes;
 }
 
-int template_cmdline(struct text *to, const char *bytes, size_t length_bytes, const struct disk_location *disk)
+int template_cmdline(struct text *to, const char *bytes, size_t length_bytes,
+                     const struct disk_location *disk)
 {
     if (length_bytes > CMDLINE_MAX_BYTES)
         return -E2BIG;
@@ -149,7 +152,8 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* In a script's word everything but these must be percent-encoded: blanks end it, `$` and `%` begin something. */
+/* In a script's word everything but these must be percent-encoded: blanks end it, `$` and `%` begin
+ * something. */
 static void append_url_path(struct text *to, const char *path)
 {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/+,@=";
@@ -162,7 +166,8 @@ static void append_url_path(struct text *to, const char *path)
     }
 }
 
-/* iPXE splits a line into words, looks for `||`, `&&`, `;` and a leading `#` among them, and only then expands
+/* iPXE splits a line into words, looks for `||`, `&&`, `;` and a leading `#` among them, and only then
+ * expands
  * `${…}`: a first character that comes from a setting is not looked at. */
 static bool is_special_word(const struct word *word)
 {
@@ -240,7 +245,8 @@ int template_ipxe(struct text *to, const struct ipxe_script *script)
     int r = append_arguments(to, line, end);
     if (r < 0)
         return r;
-    /* A kernel started by UEFI finds its initramfs by this word; it comes last, so that no line ends in `\`. */
+    /* A kernel started by UEFI finds its initramfs by this word; it comes last, so that no line ends in `\`.
+     */
     for (size_t i = 0; i < script->initramfs_count; i++) {
         text_append(to, " initrd=");
         append_url_path(to, base_name(script->initramfs[i]));

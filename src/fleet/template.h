@@ -24,12 +24,13 @@ struct disk_location {
 };
 
 /*
- * Appends the command line `bytes` to `to`, rewritten: in its first line the words `ip=…`, `iscsi_…`, `root=iscsi:…`
- * and `init=…/firstboot` are gone, and ours stand in front of `root=` (at the end if there is none). Every other byte
- * is as it was. Words are separated as the kernel does it: by spaces outside double quotes, up to `--`.
- * -E2BIG if it is longer than CMDLINE_MAX_BYTES, -EINVAL if it contains a NUL.
+ * Appends the command line `bytes` to `to`, rewritten: in its first line the words `ip=…`, `iscsi_…`,
+ * `root=iscsi:…` and `init=…/firstboot` are gone, and ours stand in front of `root=` (at the end if there is
+ * none). Every other byte is as it was. Words are separated as the kernel does it: by spaces outside double
+ * quotes, up to `--`. -E2BIG if it is longer than CMDLINE_MAX_BYTES, -EINVAL if it contains a NUL.
  */
-int template_cmdline(struct text *to, const char *bytes, size_t length_bytes, const struct disk_location *disk);
+int template_cmdline(struct text *to, const char *bytes, size_t length_bytes,
+                     const struct disk_location *disk);
 
 struct ipxe_script {
     const char *base_url; /* in front of the names, with its slash: "tftp://192.0.2.1/" */
@@ -40,6 +41,6 @@ struct ipxe_script {
     size_t cmdline_length_bytes;
 };
 
-/* Appends a script that loads kernel and initramfs and starts them. -EINVAL for a command line that iPXE cannot pass
- * on: it has no way to write `${name}` without expanding it. -E2BIG. */
+/* Appends a script that loads kernel and initramfs and starts them. -EINVAL for a command line that iPXE
+ * cannot pass on: it has no way to write `${name}` without expanding it. -E2BIG. */
 int template_ipxe(struct text *to, const struct ipxe_script *script);

@@ -1,6 +1,7 @@
 #include "store/chain.h"
 
-struct chain *chain_new(struct layer *const *layers, int count, void (*release)(void *, struct layer *), void *context)
+struct chain *chain_new(struct layer *const *layers, int count, void (*release)(void *, struct layer *),
+                        void *context)
 {
     CHECK(count >= 1 && count <= CHAIN_LAYERS_MAX);
     struct chain *chain = xcalloc(1, sizeof(*chain) + (size_t)count * sizeof(struct layer *));
@@ -28,7 +29,8 @@ void chain_unref(struct chain *chain)
     free(chain);
 }
 
-int chain_find(const struct chain *chain, int first, uint64_t block, uint64_t limit, int *layer, uint64_t *length)
+int chain_find(const struct chain *chain, int first, uint64_t block, uint64_t limit, int *layer,
+               uint64_t *length)
 {
     for (int i = first; i < chain->count; i++) {
         const struct layer *at = chain->layers[i];
@@ -46,44 +48,53 @@ int chain_find(const struct chain *chain, int first, uint64_t block, uint64_t li
     return 0;
 }
 
-/* The same for bytes. */
-static int find_bytes(const struct chain *chain, int first, pthread_mutex_t *lock, uint64_t offset,
-                      uint64_t length_bytes, int *layer, uint64_t *run_bytes)
+int chain_find_bytes(const struct chain *chain, int first, uint64_t offset, uint64_t length_bytes,
+                     struct chain_run *run)
 {
     uint64_t block = offset / VOLUME_BLOCK_BYTES;
     uint64_t end = (offset + length_bytes + VOLUME_BLOCK_BYTES - 1) / VOLUME_BLOCK_BYTES;
     uint64_t blocks;
+    int rc = chain_find(chain, first, block, end - block, &run->layer, &blocks);
 
-    if (lock)
-        pthread_mutex_lock(lock);
-    int rc = chain_find(chain, first, block, end - block, layer, &blocks);
-    if (lock)
-        pthread_mutex_unlock(lock);
     if (rc)
         return rc;
-    *run_bytes = MIN((block + blocks) * VOLUME_BLOCK_BYTES - offset, length_bytes);
+    run->length_bytes = MIN((block + blocks) * VOLUME_BLOCK_BYTES - offset, length_bytes);
     return 0;
 }
 
-int chain_read(const struct chain *chain, int first, pthread_mutex_t *lock, struct iov_cursor *to, uint64_t offset,
-               uint64_t length_bytes, bool no_wait)
+int chain_read_run(const struct chain *chain, const struct chain_run *run, struct iov_cursor *to,
+                   uint64_t offset, bool no_wait)
+{
+    if (run->layer == CHAIN_NOBODY) {
+        iov_cursor_zero(to, run->length_bytes);
+        return 0;
+    }
+    const struct layer *from = chain->layers[run->layer];
+    return io_read(from->io, from->data_fd, to, run->length_bytes, offset, no_wait);
+}
+
+static int find_locked(const struct chain *chain, int first, pthread_mutex_t *lock, uint64_t offset,
+                       uint64_t length_bytes, struct chain_run *run)
+{
+    if (lock)
+        pthread_mutex_lock(lock);
+    int rc = chain_find_bytes(chain, first, offset, length_bytes, run);
+    if (lock)
+        pthread_mutex_unlock(lock);
+    return rc;
+}
+
+int chain_read(const struct chain *chain, int first, pthread_mutex_t *lock, struct iov_cursor *to,
+               uint64_t offset, uint64_t length_bytes, bool no_wait)
 {
     while (length_bytes > 0) {
-        int layer;
-        uint64_t run_bytes;
-        int rc = find_bytes(chain, first, lock, offset, length_bytes, &layer, &run_bytes);
+        struct chain_run run;
+        int rc = find_locked(chain, first, lock, offset, length_bytes, &run);
+        rc = rc ?: chain_read_run(chain, &run, to, offset, no_wait);
         if (rc)
             return rc;
-        if (layer == CHAIN_NOBODY) {
-            iov_cursor_zero(to, run_bytes);
-        } else {
-            const struct layer *from = chain->layers[layer];
-            rc = io_read(from->io, from->data_fd, to, run_bytes, offset, no_wait);
-            if (rc)
-                return rc;
-        }
-        offset += run_bytes;
-        length_bytes -= run_bytes;
+        offset += run.length_bytes;
+        length_bytes -= run.length_bytes;
     }
     return 0;
 }

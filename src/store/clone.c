@@ -32,7 +32,8 @@ static int find_source(struct store *store, const char *from, const char *snapsh
     if (rc)
         return rc;
     if (!snapshot && !volume.read_only)
-        return error_set(error, -EINVAL, "%s is being written to: name the snapshot of it that is to be cloned", from);
+        return error_set(error, -EINVAL,
+                         "%s is being written to: name the snapshot of it that is to be cloned", from);
     if (!snapshot)
         return tree_layer_get(store->tree, volume.layer, layer);
     rc = tree_snapshot_get(store->tree, volume.id, snapshot, &row);
@@ -41,8 +42,8 @@ static int find_source(struct store *store, const char *from, const char *snapsh
     return rc ?: tree_layer_get(store->tree, row.layer, layer);
 }
 
-static int blocks_for(const struct tree_layer *source, const char *name, uint64_t size_bytes, uint64_t *blocks,
-                      struct error *error)
+static int blocks_for(const struct tree_layer *source, const char *name, uint64_t size_bytes,
+                      uint64_t *blocks, struct error *error)
 {
     if (size_bytes > VOLUME_BYTES_MAX)
         return error_set(error, -EFBIG, "%s: a volume has at most 64 TiB", name);
@@ -60,7 +61,8 @@ static int name_clone(struct store *store, struct tree_layer *top, const char *n
 {
     struct tree *tree = store->tree;
     struct tree_volume volume = {.layer = top->id, .created_seconds = clock_wall_seconds()};
-    struct tree_snapshot pristine = {.layer = top->parent, .created_seconds = volume.created_seconds, .name = "pristine"};
+    struct tree_snapshot pristine = {
+        .layer = top->parent, .created_seconds = volume.created_seconds, .name = "pristine"};
     int rc = tree_begin(tree);
 
     if (rc)

@@ -44,8 +44,10 @@ static int punch(struct volume *volume, const struct block_range *range)
     return rc;
 }
 
-/* The next ranges of blocks that some layer owns; moves `*block` past what it looked at. Gives their number. */
-static int owned_ranges(struct volume *volume, uint64_t *block, uint64_t end, struct block_range *ranges, int *count)
+/* The next ranges of blocks that some layer owns; moves `*block` past what it looked at. Gives their number.
+ */
+static int owned_ranges(struct volume *volume, uint64_t *block, uint64_t end, struct block_range *ranges,
+                        int *count)
 {
     int rc = 0;
 

@@ -72,8 +72,8 @@ static int begin_locked(struct store_import *import, struct error *error)
     return rc ? error_set_errno(error, rc, "%s: cannot begin the image", import->name) : 0;
 }
 
-int store_import_begin(struct store *store, const char *name, uint64_t limit_bytes, struct store_import **begun,
-                       struct error *error)
+int store_import_begin(struct store *store, const char *name, uint64_t limit_bytes,
+                       struct store_import **begun, struct error *error)
 {
     struct store_import *import = xcalloc(1, sizeof(*import));
 
@@ -96,7 +96,8 @@ int store_import_begin(struct store *store, const char *name, uint64_t limit_byt
 
 /* ---- append ---- */
 
-/* Writes the next run of blocks that are not zero, from `at` on; moves `*at` past it and past zeros before it. */
+/* Writes the next run of blocks that are not zero, from `at` on; moves `*at` past it and past zeros before
+ * it. */
 static int write_next_run(struct store_import *import, size_t *at)
 {
     const struct store_io *io = import->store->io;
@@ -108,7 +109,8 @@ static int write_next_run(struct store_import *import, size_t *at)
     while (*at < length && !bytes_are_zero(import->buffer + *at, VOLUME_BLOCK_BYTES))
         *at += VOLUME_BLOCK_BYTES;
     import->unhinted_bytes += *at - first;
-    return io_write_bytes(io, import->data_fd, import->buffer + first, *at - first, import->written_bytes + first);
+    return io_write_bytes(io, import->data_fd, import->buffer + first, *at - first,
+                          import->written_bytes + first);
 }
 
 static void sum_buffer(struct store_import *import)
@@ -182,7 +184,8 @@ static int finish_files(struct store_import *import)
 static int name_image(struct store_import *import)
 {
     struct tree *tree = import->store->tree;
-    struct tree_volume volume = {.layer = import->layer.id, .read_only = true, .created_seconds = clock_wall_seconds()};
+    struct tree_volume volume = {
+        .layer = import->layer.id, .read_only = true, .created_seconds = clock_wall_seconds()};
     int rc = tree_begin(tree);
 
     if (rc)

@@ -24,7 +24,8 @@ int io_read(const struct store_io *io, int fd, struct iov_cursor *to, uint64_t l
     return 0;
 }
 
-int io_write(const struct store_io *io, int fd, struct iov_cursor *from, uint64_t length_bytes, uint64_t offset)
+int io_write(const struct store_io *io, int fd, struct iov_cursor *from, uint64_t length_bytes,
+             uint64_t offset)
 {
     while (length_bytes > 0) {
         struct iovec pieces[PIECES_MAX];

@@ -1,9 +1,10 @@
 /*
  * Everything the store asks of a file system, as one table of functions.
  *
- * The store calls nothing else that touches files, so that a simulated disk can stand below it and cut its power
- * between any two calls. The table is plain: one function is one system call, made once. Repeating after a signal and
- * going on after a short count is done here, in io_read and io_write, for all tables alike.
+ * The store calls nothing else that touches files, so that a simulated disk can stand below it and cut its
+ * power between any two calls. The table is plain: one function is one system call, made once. Repeating
+ * after a signal and going on after a short count is done here, in io_read and io_write, for all tables
+ * alike.
  */
 #pragma once
 
@@ -29,7 +30,8 @@ struct store_io {
     int (*open)(void *context, const char *path, int flags); /* open(2) flags; close-on-exec; mode 0600 */
     void (*close)(void *context, int fd);
     /* `no_wait`: only what is in memory (RWF_NOWAIT), else -EAGAIN. 0 is the end of the file. */
-    ssize_t (*preadv)(void *context, int fd, const struct iovec *vec, int count, uint64_t offset, bool no_wait);
+    ssize_t (*preadv)(void *context, int fd, const struct iovec *vec, int count, uint64_t offset,
+                      bool no_wait);
     ssize_t (*pwritev)(void *context, int fd, const struct iovec *vec, int count, uint64_t offset);
     int (*punch)(void *context, int fd, uint64_t offset, uint64_t length_bytes); /* keeps the file's size */
     int (*allocate)(void *context, int fd, uint64_t offset, uint64_t length_bytes);
@@ -40,8 +42,10 @@ struct store_io {
     void (*start_writeback)(void *context, int fd);
     /* Forgets what is cached and not waiting to be written, so that reads see what the disk holds. */
     void (*drop_cache)(void *context, int fd);
-    int (*lock)(void *context, int fd); /* exclusive, of the whole file; -EWOULDBLOCK if another process has it */
-    /* The first hole at or after `offset`, or the end of the file, and the same for data: SEEK_HOLE, SEEK_DATA. */
+    int (*lock)(void *context,
+                int fd); /* exclusive, of the whole file; -EWOULDBLOCK if another process has it */
+    /* The first hole at or after `offset`, or the end of the file, and the same for data: SEEK_HOLE,
+     * SEEK_DATA. */
     int (*next_hole)(void *context, int fd, uint64_t offset, uint64_t *at);
     int (*next_data)(void *context, int fd, uint64_t offset, uint64_t *at); /* -ENXIO: none up to the end */
 
@@ -59,10 +63,11 @@ struct store_io {
 /* The real thing. */
 extern const struct store_io store_io_system;
 
-/* Reads `length_bytes` to where the cursor stands, and moves it. Beyond the end of the file are zeros. With `no_wait`
- * -EAGAIN as soon as one byte is not in memory. */
+/* Reads `length_bytes` to where the cursor stands, and moves it. Beyond the end of the file are zeros. With
+ * `no_wait` -EAGAIN as soon as one byte is not in memory. */
 int io_read(const struct store_io *io, int fd, struct iov_cursor *to, uint64_t length_bytes, uint64_t offset,
             bool no_wait);
-int io_write(const struct store_io *io, int fd, struct iov_cursor *from, uint64_t length_bytes, uint64_t offset);
+int io_write(const struct store_io *io, int fd, struct iov_cursor *from, uint64_t length_bytes,
+             uint64_t offset);
 int io_read_bytes(const struct store_io *io, int fd, void *to, size_t length_bytes, uint64_t offset);
 int io_write_bytes(const struct store_io *io, int fd, const void *from, size_t length_bytes, uint64_t offset);

@@ -23,7 +23,8 @@ static void system_close(void *context, int fd)
     close(fd);
 }
 
-static ssize_t system_preadv(void *context, int fd, const struct iovec *vec, int count, uint64_t offset, bool no_wait)
+static ssize_t system_preadv(void *context, int fd, const struct iovec *vec, int count, uint64_t offset,
+                             bool no_wait)
 {
     ssize_t got = preadv2(fd, vec, count, (off_t)offset, no_wait ? RWF_NOWAIT : 0);
 
@@ -42,7 +43,8 @@ static ssize_t system_pwritev(void *context, int fd, const struct iovec *vec, in
 
 static int system_punch(void *context, int fd, uint64_t offset, uint64_t length_bytes)
 {
-    return result(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length_bytes));
+    return result(
+        fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length_bytes));
 }
 
 static int system_allocate(void *context, int fd, uint64_t offset, uint64_t length_bytes)
@@ -149,7 +151,8 @@ static int system_stat(void *context, const char *path, struct store_file_stat *
 
     if (stat(path, &st) < 0)
         return -errno;
-    *out = (struct store_file_stat){.size_bytes = (uint64_t)st.st_size, .allocated_bytes = (uint64_t)st.st_blocks * 512};
+    *out = (struct store_file_stat){.size_bytes = (uint64_t)st.st_size,
+                                    .allocated_bytes = (uint64_t)st.st_blocks * 512};
     return 0;
 }
 

@@ -10,7 +10,8 @@ enum { LOAD_UNITS = 2048 }; /* units read from a map at once: 1 MiB */
 
 const char *layer_path(char to[LAYER_PATH_SIZE], const char *folder, uint64_t id, const char *file)
 {
-    int length = snprintf(to, LAYER_PATH_SIZE, "%s/layers/%" PRIu64 "%s%s", folder, id, file ? "/" : "", file ? file : "");
+    int length = snprintf(to, LAYER_PATH_SIZE, "%s/layers/%" PRIu64 "%s%s", folder, id, file ? "/" : "",
+                          file ? file : "");
 
     CHECK(length > 0 && length < LAYER_PATH_SIZE);
     return to;
@@ -143,7 +144,8 @@ static int load_units(struct layer *layer, int fd)
 static int open_map(struct layer *layer, const char *folder, bool writable)
 {
     char path[LAYER_PATH_SIZE];
-    int fd = layer->io->open(layer->io->context, layer_path(path, folder, layer->id, "map"), writable ? O_RDWR : O_RDONLY);
+    int fd = layer->io->open(layer->io->context, layer_path(path, folder, layer->id, "map"),
+                             writable ? O_RDWR : O_RDONLY);
 
     if (fd < 0)
         return fd;
@@ -157,15 +159,16 @@ static int open_map(struct layer *layer, const char *folder, bool writable)
     return rc;
 }
 
-int layer_open(const struct store_io *io, const char *folder, uint64_t id, uint64_t blocks, bool root, bool writable,
-               struct layer **opened)
+int layer_open(const struct store_io *io, const char *folder, uint64_t id, uint64_t blocks, bool root,
+               bool writable, struct layer **opened)
 {
     CLEANUP(cleanup_layer) struct layer *layer = xcalloc(1, sizeof(*layer));
     char path[LAYER_PATH_SIZE];
 
     CHECK(!(root && writable));
     *layer = (struct layer){.io = io, .id = id, .blocks = blocks, .map_fd = -1, .writable = writable};
-    layer->data_fd = io->open(io->context, layer_path(path, folder, id, "data"), writable ? O_RDWR : O_RDONLY);
+    layer->data_fd =
+        io->open(io->context, layer_path(path, folder, id, "data"), writable ? O_RDWR : O_RDONLY);
     if (layer->data_fd < 0)
         return layer->data_fd;
     int rc = root ? 0 : open_map(layer, folder, writable);
@@ -238,8 +241,8 @@ int layer_write_units(struct layer *layer, const struct map_units *units)
         size_t end = first + 1;
         while (end < units->count && units->indexes[end] == units->indexes[end - 1] + 1)
             end++;
-        int rc = io_write_bytes(layer->io, layer->map_fd, units->bytes + first * UNIT_BYTES, (end - first) * UNIT_BYTES,
-                                unit_offset(units->indexes[first]));
+        int rc = io_write_bytes(layer->io, layer->map_fd, units->bytes + first * UNIT_BYTES,
+                                (end - first) * UNIT_BYTES, unit_offset(units->indexes[first]));
         if (rc)
             return rc;
         first = end;

@@ -1,8 +1,9 @@
 /*
  * One layer: its files, opened, and what of the volume it decides.
  *
- * An open layer is shared by all chains that contain it, so its data has one descriptor and its pages are cached once.
- * Knows nothing of volumes and of meta.db; the store hands out layers and counts them (store/state.h).
+ * An open layer is shared by all chains that contain it, so its data has one descriptor and its pages are
+ * cached once. Knows nothing of volumes and of meta.db; the store hands out layers and counts them
+ * (store/state.h).
  */
 #pragma once
 
@@ -18,7 +19,7 @@ struct layer {
     int map_fd;    /* -1 unless writable */
     bool writable; /* a top; never again once false (S1) */
 
-    unsigned refs;      /* guarded by the store's lock, as is `next` */
+    unsigned refs; /* guarded by the store's lock, as is `next` */
     struct layer *next;
 };
 
@@ -27,17 +28,19 @@ enum { LAYER_PATH_SIZE = 4096 };
 /* `folder`/layers/`id`, with "/`file`" when that is not NULL. Gives `to`. */
 const char *layer_path(char to[LAYER_PATH_SIZE], const char *folder, uint64_t id, const char *file);
 
-/* What a new layer needs on disk, made and durable with its directories (S2). A root has no map. On failure it leaves
- * nothing behind, as far as the disk lets it. */
-int layer_create_files(const struct store_io *io, const char *folder, uint64_t id, uint64_t blocks, bool root);
+/* What a new layer needs on disk, made and durable with its directories (S2). A root has no map. On failure
+ * it leaves nothing behind, as far as the disk lets it. */
+int layer_create_files(const struct store_io *io, const char *folder, uint64_t id, uint64_t blocks,
+                       bool root);
 /* Removes what is there of it; durable when it gives 0. */
 int layer_remove_files(const struct store_io *io, const char *folder, uint64_t id);
 /* What its files occupy; 0 for what is not there. */
 uint64_t layer_allocated_bytes(const struct store_io *io, const char *folder, uint64_t id);
 
-/* Opens; -EUCLEAN when the map is not that layer's map. Units that are damaged open, and are known to the map. */
-int layer_open(const struct store_io *io, const char *folder, uint64_t id, uint64_t blocks, bool root, bool writable,
-               struct layer **layer);
+/* Opens; -EUCLEAN when the map is not that layer's map. Units that are damaged open, and are known to the
+ * map. */
+int layer_open(const struct store_io *io, const char *folder, uint64_t id, uint64_t blocks, bool root,
+               bool writable, struct layer **layer);
 void layer_close(struct layer *layer);
 DEFINE_CLEANUP(layer, struct layer *, layer_close)
 

@@ -3,6 +3,8 @@
 enum {
     UNIT_WORDS = UNIT_PAYLOAD_BYTES / 8,
     PAGE_WORDS = UNIT_WORDS * MAP_PAGE_UNITS,
+    REGION_PAGES =
+        MAP_REGION_UNITS / MAP_PAGE_UNITS, /* divides 64: a region's bits lie in one word of `changed` */
 };
 
 struct page {
@@ -17,10 +19,12 @@ struct map {
     uint64_t page_count;
     struct page **pages; /* NULL: owns nothing there; &all_owned: everything, durably */
     uint64_t *changed;   /* one bit per page: where to look for changed units */
+    bool *touched;       /* per region: the file holds something written there */
     bool has_damage;
 };
 
-/* Stands for every page whose blocks are all owned and whose units are all on disk: such a page never changes again. */
+/* Stands for every page whose blocks are all owned and whose units are all on disk: such a page never changes
+ * again. */
 static struct page all_owned;
 
 __attribute__((constructor)) static void fill_all_owned(void)
@@ -31,6 +35,11 @@ __attribute__((constructor)) static void fill_all_owned(void)
 static uint64_t page_count_of(uint64_t blocks)
 {
     return (blocks + MAP_PAGE_BLOCKS - 1) / MAP_PAGE_BLOCKS;
+}
+
+static uint64_t region_count_of(uint64_t blocks)
+{
+    return (page_count_of(blocks) + REGION_PAGES - 1) / REGION_PAGES;
 }
 
 uint64_t map_unit_count(uint64_t blocks)
@@ -60,6 +69,7 @@ void map_free(struct map *map)
         page_free(map->pages[i]);
     free(map->pages);
     free(map->changed);
+    free(map->touched);
     free(map);
 }
 
@@ -73,7 +83,12 @@ void map_grow(struct map *map, uint64_t blocks)
     uint64_t before = map->page_count;
     uint64_t words_before = (before + 63) / 64;
 
+    uint64_t regions_before = region_count_of(map->blocks);
+    uint64_t regions = region_count_of(blocks);
+
     CHECK(blocks >= map->blocks);
+    map->touched = xrealloc(map->touched, regions, sizeof(bool));
+    memset(map->touched + regions_before, 0, (regions - regions_before) * sizeof(bool));
     map->blocks = blocks;
     map->page_count = page_count_of(blocks);
     uint64_t words = (map->page_count + 63) / 64;
@@ -209,35 +224,62 @@ static uint8_t *units_append(struct map_units *units, uint64_t index)
     return units->bytes + units->count++ * UNIT_BYTES;
 }
 
-static void take_from_page(struct map *map, uint64_t page_index, uint64_t layer_id, struct map_units *units)
+static void take_unit(struct page *page, unsigned unit, uint64_t index, uint64_t layer_id,
+                      struct map_units *units)
+{
+    uint8_t payload[UNIT_PAYLOAD_BYTES];
+
+    words_to_payload(payload, page->words + unit * UNIT_WORDS);
+    unit_encode(units_append(units, index), payload, ++page->generations[unit], layer_id, index);
+}
+
+/* With `all`, units that were never written are taken too, as the zeros they are. */
+static void take_page(struct map *map, uint64_t page_index, bool all, uint64_t layer_id,
+                      struct map_units *units)
 {
     struct page *page = map->pages[page_index];
+    uint64_t first = page_index * MAP_PAGE_UNITS;
+    uint64_t count = MIN((uint64_t)MAP_PAGE_UNITS, map_unit_count(map->blocks) - first);
 
-    for (unsigned unit = 0; unit < MAP_PAGE_UNITS; unit++) {
-        uint64_t index = page_index * MAP_PAGE_UNITS + unit;
-        uint8_t payload[UNIT_PAYLOAD_BYTES];
-        if (!(page->changed >> unit & 1))
-            continue;
-        words_to_payload(payload, page->words + unit * UNIT_WORDS);
-        unit_encode(units_append(units, index), payload, ++page->generations[unit], layer_id, index);
+    for (unsigned unit = 0; unit < count; unit++) {
+        if (page && page->changed >> unit & 1)
+            take_unit(page, unit, first + unit, layer_id, units);
+        else if (all)
+            memset(units_append(units, first + unit), 0, UNIT_BYTES);
     }
-    page->changed = 0;
+    if (page)
+        page->changed = 0;
+    map->changed[page_index / 64] &= ~(1ull << page_index % 64);
+}
+
+/* The page, or the first time all of its region: afterwards the file is written in place there, and syncing
+ * it no longer waits for the file system to note that preallocated space has been used. */
+static void take_around(struct map *map, uint64_t page_index, uint64_t layer_id, struct map_units *units)
+{
+    uint64_t region = page_index / REGION_PAGES;
+    uint64_t end = MIN((region + 1) * REGION_PAGES, map->page_count);
+
+    if (map->touched[region]) {
+        take_page(map, page_index, false, layer_id, units);
+        return;
+    }
+    map->touched[region] = true;
+    for (uint64_t page = region * REGION_PAGES; page < end; page++)
+        take_page(map, page, true, layer_id, units);
 }
 
 void map_take_changed(struct map *map, uint64_t layer_id, struct map_units *units)
 {
     for (uint64_t word = 0; word < (map->page_count + 63) / 64; word++)
-        while (map->changed[word]) {
-            uint64_t bit = (uint64_t)__builtin_ctzll(map->changed[word]);
-            map->changed[word] &= map->changed[word] - 1;
-            take_from_page(map, word * 64 + bit, layer_id, units);
-        }
+        while (map->changed[word])
+            take_around(map, word * 64 + (uint64_t)__builtin_ctzll(map->changed[word]), layer_id, units);
 }
 
 void map_give_back(struct map *map, const struct map_units *units)
 {
     for (size_t i = 0; i < units->count; i++)
-        note_changed(map, units->indexes[i] / MAP_PAGE_UNITS, units->indexes[i] % MAP_PAGE_UNITS);
+        if (!bytes_are_zero(units->bytes + i * UNIT_BYTES, UNIT_BYTES))
+            note_changed(map, units->indexes[i] / MAP_PAGE_UNITS, units->indexes[i] % MAP_PAGE_UNITS);
 }
 
 bool map_is_changed(const struct map *map)
@@ -259,6 +301,7 @@ void map_load_unit(struct map *map, uint64_t layer_id, uint64_t index, const uin
         return;
     struct page *page = page_to_write(map, index / MAP_PAGE_UNITS);
     page->generations[index % MAP_PAGE_UNITS] = generation;
+    map->touched[index / MAP_REGION_UNITS] = true;
     if (state == UNIT_DAMAGED) {
         page->damaged |= (uint8_t)(1u << index % MAP_PAGE_UNITS);
         map->has_damage = true;

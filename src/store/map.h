@@ -1,8 +1,8 @@
 /*
  * Which blocks a layer decides, in memory: one bit per block, in pages made on first use.
  *
- * Knows no files and no locks: the volume's lock guards the map of its top; maps of frozen layers never change. Bits
- * only go from 0 to 1 (F3). Changed units are remembered until a flush takes them.
+ * Knows no files and no locks: the volume's lock guards the map of its top; maps of frozen layers never
+ * change. Bits only go from 0 to 1 (F3). Changed units are remembered until a flush takes them.
  */
 #pragma once
 
@@ -13,6 +13,7 @@ enum {
     MAP_UNIT_BLOCKS = UNIT_PAYLOAD_BYTES * 8, /* 15.75 MiB of volume */
     MAP_PAGE_UNITS = 8,
     MAP_PAGE_BLOCKS = MAP_UNIT_BLOCKS * MAP_PAGE_UNITS,
+    MAP_REGION_UNITS = 128, /* 64 KiB of the file, written as a whole the first time */
 };
 
 struct map;
@@ -25,7 +26,8 @@ uint64_t map_blocks(const struct map *map);
 /* Never smaller. */
 void map_grow(struct map *map, uint64_t blocks);
 
-/* Whether `block` is owned, and how many blocks from it on, at most `limit` (which is at least 1), are the same. */
+/* Whether `block` is owned, and how many blocks from it on, at most `limit` (which is at least 1), are the
+ * same. */
 bool map_run(const struct map *map, uint64_t block, uint64_t limit, uint64_t *length);
 /* True if every one of them is. */
 bool map_owns_all(const struct map *map, uint64_t block, uint64_t count);
@@ -43,7 +45,8 @@ struct map_units {
 };
 
 void map_units_free(struct map_units *units);
-/* Takes all changed units, which count as unchanged from then on. */
+/* Takes all changed units, which count as unchanged from then on, and empty ones around them where nothing
+ * was written before. */
 void map_take_changed(struct map *map, uint64_t layer_id, struct map_units *units);
 /* They were not written after all: a later round takes them again. */
 void map_give_back(struct map *map, const struct map_units *units);

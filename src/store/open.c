@@ -191,7 +191,8 @@ static bool is_dirty(struct volume *volume)
     return dirty;
 }
 
-/* One try to let go of a volume that was just flushed. False: it was written again meanwhile, flush once more. */
+/* One try to let go of a volume that was just flushed. False: it was written again meanwhile, flush once
+ * more. */
 static bool try_close(struct store *store, struct volume *volume, int flush_rc)
 {
     pthread_mutex_lock(&store->tree_lock); /* nobody opens its layers until they are closed */

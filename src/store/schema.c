@@ -41,7 +41,8 @@ static const char first_step[] =
     "  UNIQUE (volume, name)"
     ") STRICT;"
     "CREATE INDEX snapshot_by_layer ON snapshot (layer);"
-    "INSERT INTO store (id, uuid, created_seconds) VALUES (1, randomblob(16), CAST(strftime('%s', 'now') AS INTEGER));";
+    "INSERT INTO store (id, uuid, created_seconds) VALUES (1, randomblob(16), CAST(strftime('%s', 'now') AS "
+    "INTEGER));";
 
 const char *const schema_steps[] = {first_step};
 const int schema_step_count = ARRAY_SIZE(schema_steps);

@@ -13,13 +13,15 @@ int store_check_depth(struct store *store, uint64_t layer_id, struct error *erro
     for (uint64_t id = layer_id; !rc && id != 0; id = layer.parent, depth++)
         rc = tree_layer_get(store->tree, id, &layer);
     if (!rc && depth >= CHAIN_LAYERS_MAX)
-        return error_set(error, -EMLINK, "%d layers lie on each other already: remove snapshots first", depth);
+        return error_set(error, -EMLINK, "%d layers lie on each other already: remove snapshots first",
+                         depth);
     return rc;
 }
 
 /* In one transaction: the old top is frozen and has a name, the new one is the volume's. */
-static int record_snapshot(struct store *store, const struct tree_volume *volume, const struct tree_layer *old_top,
-                           struct tree_layer *new_top, const struct tree_snapshot *snapshot)
+static int record_snapshot(struct store *store, const struct tree_volume *volume,
+                           const struct tree_layer *old_top, struct tree_layer *new_top,
+                           const struct tree_snapshot *snapshot)
 {
     struct tree *tree = store->tree;
     struct tree_volume row = *volume;
@@ -75,14 +77,16 @@ static int snapshot_held(struct volume *volume, const struct tree_volume *row, s
     if (!rc) {
         swap_chain(volume, new_layer);
     } else if (rc == -EIO) {
-        /* The commit may be on disk: what is written to the old top from now on could be inside the snapshot. */
+        /* The commit may be on disk: what is written to the old top from now on could be inside the snapshot.
+         */
         volume_stop(volume, rc, "recording a snapshot");
     }
     return rc;
 }
 
 /* Makes the new top before anybody is held up. */
-static int snapshot_volume(struct volume *volume, const struct tree_volume *row, struct tree_snapshot *snapshot)
+static int snapshot_volume(struct volume *volume, const struct tree_volume *row,
+                           struct tree_snapshot *snapshot)
 {
     struct store *store = volume->store;
     struct layer *new_layer = NULL;
@@ -104,7 +108,8 @@ static int snapshot_volume(struct volume *volume, const struct tree_volume *row,
     return rc;
 }
 
-static int check_snapshot(struct store *store, const struct tree_volume *row, const char *name, struct error *error)
+static int check_snapshot(struct store *store, const struct tree_volume *row, const char *name,
+                          struct error *error)
 {
     struct tree_snapshot existing;
 
@@ -132,7 +137,8 @@ static int create_locked(struct store *store, const char *volume_name, struct tr
     rc = store_open_volume_locked(store, volume_name, volume);
     if (!rc)
         rc = (*volume)->read_only ? -EROFS : snapshot_volume(*volume, &row, snapshot);
-    return rc ? error_set_errno(error, rc, "%s: cannot make the snapshot %s", volume_name, snapshot->name) : 0;
+    return rc ? error_set_errno(error, rc, "%s: cannot make the snapshot %s", volume_name, snapshot->name)
+              : 0;
 }
 
 int store_snapshot_create(struct store *store, const char *volume_name, const char *name, const char *comment,

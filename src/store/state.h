@@ -46,17 +46,17 @@ struct volume {
     bool closing; /* somebody who let go of the last reference is flushing it */
     struct volume *next;
 
-    pthread_mutex_t lock;      /* guards all below, and the map of the top */
-    pthread_cond_t changed;    /* a claim went, a round ended, a hold ended */
-    struct chain *chain;       /* layers[0] is the top, or the only layer of an image */
+    pthread_mutex_t lock;            /* guards all below, and the map of the top */
+    pthread_cond_t changed;          /* a claim went, a round ended, a hold ended */
+    struct chain *chain;             /* layers[0] is the top, or the only layer of an image */
     atomic_uint_fast64_t size_bytes; /* changed under the lock, read without */
     struct claim *claims;
-    bool held;           /* a snapshot waits for claims to go: no new ones */
-    bool flushing;       /* a round runs (F2) */
-    bool stopped;        /* F4 */
-    bool map_synced;     /* a round has synced the map since it was opened (F5) */
-    uint64_t changes;    /* counts changing operations that returned */
-    uint64_t durable;    /* the value of `changes` up to which all is on disk */
+    bool held;               /* a snapshot waits for claims to go: no new ones */
+    bool flushing;           /* a round runs (F2) */
+    bool stopped;            /* F4 */
+    bool map_synced;         /* a round has synced the map since it was opened (F5) */
+    uint64_t changes;        /* counts changing operations that returned */
+    uint64_t durable;        /* the value of `changes` up to which all is on disk */
     uint64_t unhinted_bytes; /* written since write-back was last begun */
 };
 
@@ -69,8 +69,10 @@ void store_make_room(struct store *store);
 void store_restore_reserve(struct store *store);
 /* Deletes the files of dying layers, then their rows. */
 int store_sweep_dying(struct store *store);
-/* Makes the files of a new empty layer and fills `layer` with what its row needs; its state is left to the caller. */
-int store_new_layer(struct store *store, uint64_t parent, uint64_t blocks, bool root, struct tree_layer *layer);
+/* Makes the files of a new empty layer and fills `layer` with what its row needs; its state is left to the
+ * caller. */
+int store_new_layer(struct store *store, uint64_t parent, uint64_t blocks, bool root,
+                    struct tree_layer *layer);
 /* 0, or a sentence: the name is no name, or taken. */
 int store_check_new_name(struct store *store, const char *name, struct error *error);
 /* `volume`'s row, or a sentence. */
@@ -105,7 +107,8 @@ void volume_unclaim(struct volume *volume, struct claim *claim);
 void volume_hold(struct volume *volume);
 void volume_release(struct volume *volume);
 /* Writes into claimed blocks, copying up where needed; counts as one change. */
-int volume_write_claimed(struct volume *volume, struct iov_cursor *from, uint64_t offset, uint64_t length_bytes);
+int volume_write_claimed(struct volume *volume, struct iov_cursor *from, uint64_t offset,
+                         uint64_t length_bytes);
 /* Its answer to a failed write or punch: the same error, after stopping the volume if it has to (F4). */
 int volume_write_failed(struct volume *volume, int rc, const char *what);
 /* Blocks of the top are owned from now on; one change has returned. */

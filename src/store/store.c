@@ -17,8 +17,8 @@ static const struct {
     uint64_t type;
     const char *name;
 } refused_file_systems[] = {
-    {0x6969, "NFS"},         {0xff534d42, "CIFS"}, {0xfe534d42, "SMB"}, {0x01021997, "9p"},
-    {0x00c36400, "CephFS"},  {0x517b, "SMB"},      {0x5346414f, "AFS"},
+    {0x6969, "NFS"},        {0xff534d42, "CIFS"}, {0xfe534d42, "SMB"}, {0x01021997, "9p"},
+    {0x00c36400, "CephFS"}, {0x517b, "SMB"},      {0x5346414f, "AFS"},
 };
 
 void store_path(const struct store *store, char to[LAYER_PATH_SIZE], const char *file)
@@ -76,9 +76,10 @@ static int refuse_network_file_systems(struct store *store, struct error *error)
         return error_set_errno(error, rc, "%s", store->folder);
     for (size_t i = 0; i < ARRAY_SIZE(refused_file_systems); i++)
         if (stat.type == refused_file_systems[i].type)
-            return error_set(error, -EOPNOTSUPP,
-                             "%s is on %s, which cannot promise that a flushed write survives; use a local file system",
-                             store->folder, refused_file_systems[i].name);
+            return error_set(
+                error, -EOPNOTSUPP,
+                "%s is on %s, which cannot promise that a flushed write survives; use a local file system",
+                store->folder, refused_file_systems[i].name);
     return 0;
 }
 
@@ -112,17 +113,20 @@ static int probe_file_system(struct store *store, struct error *error)
     io->close(io->context, fd);
     io->unlink(io->context, path);
     if (rc == -EOPNOTSUPP || rc == -ENOSYS)
-        return error_set(error, -EOPNOTSUPP,
-                         "%s: this file system cannot punch holes or preallocate files; ext4, XFS and btrfs can",
-                         store->folder);
+        return error_set(
+            error, -EOPNOTSUPP,
+            "%s: this file system cannot punch holes or preallocate files; ext4, XFS and btrfs can",
+            store->folder);
     return rc ? error_set_errno(error, rc, "%s", path) : 0;
 }
 
 /* ---- what changes of the tree begin with ---- */
 
-int store_new_layer(struct store *store, uint64_t parent, uint64_t blocks, bool root, struct tree_layer *layer)
+int store_new_layer(struct store *store, uint64_t parent, uint64_t blocks, bool root,
+                    struct tree_layer *layer)
 {
-    *layer = (struct tree_layer){.id = store->next_layer_id++, .parent = parent, .blocks = blocks, .root = root};
+    *layer =
+        (struct tree_layer){.id = store->next_layer_id++, .parent = parent, .blocks = blocks, .root = root};
     store_make_room(store);
     return layer_create_files(store->io, store->folder, layer->id, blocks, root);
 }
@@ -132,9 +136,10 @@ int store_check_new_name(struct store *store, const char *name, struct error *er
     struct tree_volume row;
 
     if (!is_valid_name(name))
-        return error_set(error, -EINVAL,
-                         "a name has letters, digits, '-', '_' and '.', begins with a letter or digit, and has at most %d",
-                         STORE_NAME_SIZE - 1);
+        return error_set(
+            error, -EINVAL,
+            "a name has letters, digits, '-', '_' and '.', begins with a letter or digit, and has at most %d",
+            STORE_NAME_SIZE - 1);
     int rc = store_import_is_running(store, name) ? 0 : tree_volume_get(store->tree, name, &row);
     if (rc == -ENOENT)
         return 0;

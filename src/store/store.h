@@ -1,9 +1,9 @@
 /*
  * The embedded store: all volumes of one server, their history, and what they share.
  *
- * Layered over plain files of any Linux file system (format and rules: FORMAT.md in this folder). It never looks
- * inside a volume and knows no machines: it keeps names that its users choose. All calls may block. One process at a
- * time opens a store.
+ * Layered over plain files of any Linux file system (format and rules: FORMAT.md in this folder). It never
+ * looks inside a volume and knows no machines: it keeps names that its users choose. All calls may block. One
+ * process at a time opens a store.
  */
 #pragma once
 
@@ -16,8 +16,9 @@ struct store_io; /* the table of file functions; store/io.h */
 
 enum { STORE_NAME_SIZE = 64 };
 
-/* Opens (creating it when absent) the store in the folder `path`, takes its lock and sweeps what a crash left behind.
- * `io` NULL: the real file system. Refuses, with a sentence, file systems on which the promises cannot hold. */
+/* Opens (creating it when absent) the store in the folder `path`, takes its lock and sweeps what a crash left
+ * behind. `io` NULL: the real file system. Refuses, with a sentence, file systems on which the promises
+ * cannot hold. */
 int store_open(const char *path, const struct store_io *io, struct store **store, struct error *error);
 /* Flushes every open volume. All volumes must have been let go. */
 void store_close(struct store *store);
@@ -25,12 +26,12 @@ void store_close(struct store *store);
 /* ---- images: a new root layer, written front to back, invisible until committed ---- */
 
 /* -EEXIST if `name` is taken. `limit_bytes` bounds the size: beyond it writes give -EFBIG. */
-int store_import_begin(struct store *store, const char *name, uint64_t limit_bytes, struct store_import **import,
-                       struct error *error);
+int store_import_begin(struct store *store, const char *name, uint64_t limit_bytes,
+                       struct store_import **import, struct error *error);
 /* Appends; whole zero blocks stay holes. CRC32C per 64 KiB is kept on the way. */
 int store_import_append(struct store_import *import, const void *bytes, size_t length_bytes);
-/* Pads to a whole block, makes it durable, and makes it visible as a read-only volume, in one commit. Frees `import`
- * when it gives 0; on failure the caller still aborts. */
+/* Pads to a whole block, makes it durable, and makes it visible as a read-only volume, in one commit. Frees
+ * `import` when it gives 0; on failure the caller still aborts. */
 int store_import_commit(struct store_import *import, struct error *error);
 /* Leaves nothing behind. NULL is fine. */
 void store_import_abort(struct store_import *import);
@@ -49,12 +50,12 @@ struct store_volume_info {
 };
 
 /* A new volume `name`, a thin clone of volume `from`'s present frozen state (an image, or a snapshot when
- * `snapshot` is not NULL). `size_bytes` 0: as large as its source; never smaller. The pristine state is kept as the
- * snapshot "pristine". Milliseconds, whatever the size. */
+ * `snapshot` is not NULL). `size_bytes` 0: as large as its source; never smaller. The pristine state is kept
+ * as the snapshot "pristine". Milliseconds, whatever the size. */
 int store_volume_clone(struct store *store, const char *from, const char *snapshot, const char *name,
                        uint64_t size_bytes, struct error *error);
-/* -EBUSY while it is open, or while other volumes depend on it (the sentence names one). Space is given back in the
- * background of this call's return at the latest at the next open. */
+/* -EBUSY while it is open, or while other volumes depend on it (the sentence names one). Space is given back
+ * in the background of this call's return at the latest at the next open. */
 int store_volume_delete(struct store *store, const char *name, struct error *error);
 /* Grows (never shrinks) a volume; an open volume shows its new size at once. */
 int store_volume_resize(struct store *store, const char *name, uint64_t size_bytes, struct error *error);
@@ -75,7 +76,8 @@ struct store_snapshot_info {
 
 int store_snapshot_create(struct store *store, const char *volume, const char *name, const char *comment,
                           struct error *error);
-int store_snapshot_list(struct store *store, const char *volume, struct store_snapshot_info **infos, size_t *count);
+int store_snapshot_list(struct store *store, const char *volume, struct store_snapshot_info **infos,
+                        size_t *count);
 
 struct store_usage {
     uint64_t total_bytes; /* of the file system below */

@@ -83,7 +83,8 @@ static void bind_all(sqlite3_stmt *statement, const char *types, va_list values)
         }
 }
 
-static int prepare(struct tree *tree, sqlite3_stmt **statement, const char *sql, const char *types, va_list values)
+static int prepare(struct tree *tree, sqlite3_stmt **statement, const char *sql, const char *types,
+                   va_list values)
 {
     int rc = errno_of(sqlite3_prepare_v2(tree->db, sql, -1, statement, NULL));
 
@@ -136,8 +137,8 @@ static void column_text(sqlite3_stmt *row, int at, char *to, size_t to_size)
 }
 
 /* Steps through all rows and has each one turned into an item of the array, which the caller frees. */
-static int list(sqlite3_stmt *statement, size_t item_bytes, void (*read)(sqlite3_stmt *row, void *item), void **items,
-                size_t *count)
+static int list(sqlite3_stmt *statement, size_t item_bytes, void (*read)(sqlite3_stmt *row, void *item),
+                void **items, size_t *count)
 {
     CLEANUP_FREE char *found = NULL;
     size_t capacity = 0;
@@ -188,8 +189,9 @@ static int migrate(struct tree *tree, const char *path, struct error *error)
     int rc = user_version(tree, &version);
 
     if (!rc && version > schema_step_count)
-        return error_set(error, -EPROTONOSUPPORT, "%s was written by a newer farboot (schema %d, this one knows %d)", path,
-                         version, schema_step_count);
+        return error_set(error, -EPROTONOSUPPORT,
+                         "%s was written by a newer farboot (schema %d, this one knows %d)", path, version,
+                         schema_step_count);
     while (!rc && version < schema_step_count)
         rc = migrate_step(tree, ++version);
     return rc ? error_set(error, rc, "%s: %s", path, sqlite3_errmsg(tree->db)) : 0;
@@ -197,8 +199,9 @@ static int migrate(struct tree *tree, const char *path, struct error *error)
 
 static int set_modes(struct tree *tree, const char *path, struct error *error)
 {
-    static const char modes[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-                                "PRAGMA busy_timeout = 5000;";
+    static const char modes[] =
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+        "PRAGMA busy_timeout = 5000;";
     int rc = errno_of(sqlite3_exec(tree->db, modes, NULL, NULL, NULL));
 
     return rc ? error_set(error, rc, "%s: %s", path, sqlite3_errmsg(tree->db)) : 0;
@@ -291,8 +294,8 @@ int tree_layer_insert(struct tree *tree, const struct tree_layer *layer)
 
 int tree_layer_update(struct tree *tree, const struct tree_layer *layer)
 {
-    return run(tree, "UPDATE layer SET parent = ?, owner = ?, blocks = ?, state = ? WHERE id = ?", "nniti", layer->parent,
-               layer->owner, layer->blocks, state_names[layer->state], layer->id);
+    return run(tree, "UPDATE layer SET parent = ?, owner = ?, blocks = ?, state = ? WHERE id = ?", "nniti",
+               layer->parent, layer->owner, layer->blocks, state_names[layer->state], layer->id);
 }
 
 int tree_layer_delete(struct tree *tree, uint64_t id)
@@ -326,14 +329,15 @@ int tree_layer_mark_dying(struct tree *tree, bool creating)
 
     if (creating)
         rc = run(tree, "UPDATE layer SET state = 'dying' WHERE state = 'creating'", "");
-    return rc ?: run(tree,
-                     "WITH RECURSIVE reached (id) AS ("
-                     " SELECT layer FROM volume UNION SELECT layer FROM snapshot"
-                     " UNION SELECT layer.parent FROM layer JOIN reached ON layer.id = reached.id"
-                     "  WHERE layer.parent IS NOT NULL)"
-                     " UPDATE layer SET state = 'dying', parent = NULL"
-                     " WHERE state <> 'creating' AND id NOT IN (SELECT id FROM reached)",
-                     "");
+    return rc
+               ?: run(tree,
+                      "WITH RECURSIVE reached (id) AS ("
+                      " SELECT layer FROM volume UNION SELECT layer FROM snapshot"
+                      " UNION SELECT layer.parent FROM layer JOIN reached ON layer.id = reached.id"
+                      "  WHERE layer.parent IS NOT NULL)"
+                      " UPDATE layer SET state = 'dying', parent = NULL"
+                      " WHERE state <> 'creating' AND id NOT IN (SELECT id FROM reached)",
+                      "");
 }
 
 /* ---- volumes ---- */
@@ -371,8 +375,8 @@ int tree_volume_insert(struct tree *tree, struct tree_volume *volume)
     int rc = run(tree,
                  "INSERT INTO volume (name, uuid, layer, read_only, generation, created_seconds)"
                  " VALUES (?, ?, ?, ?, ?, ?)",
-                 "tuiiii", volume->name, volume->uuid, volume->layer, (uint64_t)volume->read_only, volume->generation,
-                 volume->created_seconds);
+                 "tuiiii", volume->name, volume->uuid, volume->layer, (uint64_t)volume->read_only,
+                 volume->generation, volume->created_seconds);
 
     volume->id = (uint64_t)sqlite3_last_insert_rowid(tree->db);
     return rc;
@@ -380,8 +384,8 @@ int tree_volume_insert(struct tree *tree, struct tree_volume *volume)
 
 int tree_volume_update(struct tree *tree, const struct tree_volume *volume)
 {
-    return run(tree, "UPDATE volume SET name = ?, layer = ?, generation = generation + 1 WHERE id = ?", "tii", volume->name,
-               volume->layer, volume->id);
+    return run(tree, "UPDATE volume SET name = ?, layer = ?, generation = generation + 1 WHERE id = ?", "tii",
+               volume->name, volume->layer, volume->id);
 }
 
 int tree_volume_delete(struct tree *tree, uint64_t id)
@@ -400,13 +404,14 @@ int tree_volume_list(struct tree *tree, struct tree_volume **volumes, size_t *co
 int tree_volume_dependent(struct tree *tree, uint64_t id, char name[STORE_NAME_SIZE])
 {
     CLEANUP_STATEMENT sqlite3_stmt *statement = NULL;
-    int rc = query(tree, &statement,
-                   "SELECT name FROM volume WHERE id <> ?1 AND (layer IN (SELECT id FROM layer WHERE owner = ?1)"
-                   " OR id IN (SELECT snapshot.volume FROM snapshot JOIN layer ON layer.id = snapshot.layer"
-                   "  WHERE layer.owner = ?1)"
-                   " OR id IN (SELECT above.owner FROM layer AS above JOIN layer AS below ON above.parent = below.id"
-                   "  WHERE below.owner = ?1)) ORDER BY name LIMIT 1",
-                   "i", id);
+    int rc = query(
+        tree, &statement,
+        "SELECT name FROM volume WHERE id <> ?1 AND (layer IN (SELECT id FROM layer WHERE owner = ?1)"
+        " OR id IN (SELECT snapshot.volume FROM snapshot JOIN layer ON layer.id = snapshot.layer"
+        "  WHERE layer.owner = ?1)"
+        " OR id IN (SELECT above.owner FROM layer AS above JOIN layer AS below ON above.parent = below.id"
+        "  WHERE below.owner = ?1)) ORDER BY name LIMIT 1",
+        "i", id);
 
     rc = rc ?: first_row(statement);
     if (!rc)
@@ -433,8 +438,9 @@ static void read_snapshot(sqlite3_stmt *row, void *item)
 int tree_snapshot_get(struct tree *tree, uint64_t volume, const char *name, struct tree_snapshot *snapshot)
 {
     CLEANUP_STATEMENT sqlite3_stmt *statement = NULL;
-    int rc = query(tree, &statement, "SELECT " SNAPSHOT_COLUMNS " FROM snapshot WHERE volume = ? AND name = ?", "it", volume,
-                   name);
+    int rc =
+        query(tree, &statement, "SELECT " SNAPSHOT_COLUMNS " FROM snapshot WHERE volume = ? AND name = ?",
+              "it", volume, name);
 
     rc = rc ?: first_row(statement);
     if (!rc)
@@ -444,15 +450,19 @@ int tree_snapshot_get(struct tree *tree, uint64_t volume, const char *name, stru
 
 int tree_snapshot_insert(struct tree *tree, const struct tree_snapshot *snapshot)
 {
-    return run(tree, "INSERT INTO snapshot (volume, name, comment, layer, created_seconds) VALUES (?, ?, ?, ?, ?)", "ittii",
-               snapshot->volume, snapshot->name, snapshot->comment, snapshot->layer, snapshot->created_seconds);
+    return run(tree,
+               "INSERT INTO snapshot (volume, name, comment, layer, created_seconds) VALUES (?, ?, ?, ?, ?)",
+               "ittii", snapshot->volume, snapshot->name, snapshot->comment, snapshot->layer,
+               snapshot->created_seconds);
 }
 
 int tree_snapshot_list(struct tree *tree, uint64_t volume, struct tree_snapshot **snapshots, size_t *count)
 {
     CLEANUP_STATEMENT sqlite3_stmt *statement = NULL;
-    int rc = query(tree, &statement,
-                   "SELECT " SNAPSHOT_COLUMNS " FROM snapshot WHERE ?1 = 0 OR volume = ?1 ORDER BY volume, id", "i", volume);
+    int rc =
+        query(tree, &statement,
+              "SELECT " SNAPSHOT_COLUMNS " FROM snapshot WHERE ?1 = 0 OR volume = ?1 ORDER BY volume, id",
+              "i", volume);
 
     return rc ?: list(statement, sizeof(**snapshots), read_snapshot, (void **)snapshots, count);
 }

@@ -1,9 +1,10 @@
 /*
  * What exists: layers, volumes and snapshots, in meta.db (FORMAT.md, 4).
  *
- * Statements only: it decides nothing and touches no files. Every change happens between tree_begin and tree_end,
- * which is one transaction (S2). Not safe from several threads: the store's tree_lock is held around all of it.
- * Errors are negative errnos: -ENOENT no such row, -EEXIST a name that is taken, -ENOSPC, -EIO.
+ * Statements only: it decides nothing and touches no files. Every change happens between tree_begin and
+ * tree_end, which is one transaction (S2). Not safe from several threads: the store's tree_lock is held
+ * around all of it. Errors are negative errnos: -ENOENT no such row, -EEXIST a name that is taken, -ENOSPC,
+ * -EIO.
  */
 #pragma once
 
@@ -47,8 +48,8 @@ int tree_open(const char *path, const char *vfs, struct tree **tree, struct erro
 void tree_close(struct tree *tree);
 
 int tree_begin(struct tree *tree);
-/* Commits if `rc` is 0, else takes everything back; gives what became of it. A commit of which nobody can say whether
- * it is on disk gives -EIO, and so does every later tree_begin. */
+/* Commits if `rc` is 0, else takes everything back; gives what became of it. A commit of which nobody can say
+ * whether it is on disk gives -EIO, and so does every later tree_begin. */
 int tree_end(struct tree *tree, int rc);
 
 int tree_layer_get(struct tree *tree, uint64_t id, struct tree_layer *layer);

@@ -1,5 +1,6 @@
 /*
- * The bytes of `map` and `sum` files: a header, and units of 512 bytes that a disk writes whole (FORMAT.md, 2 and 3).
+ * The bytes of `map` and `sum` files: a header, and units of 512 bytes that a disk writes whole (FORMAT.md, 2
+ * and 3).
  *
  * A codec: knows layout and checksums, not files and not what the units mean.
  */
@@ -19,14 +20,15 @@ enum {
 #define UNIT_MAGIC_SUM "farbootS"
 
 enum unit_state {
-    UNIT_EMPTY,   /* never written */
+    UNIT_EMPTY, /* never written */
     UNIT_VALID,
     UNIT_DAMAGED, /* neither: not what a power cut leaves */
 };
 
 /* Both copies, for the layer `layer_id`. */
 void unit_header_encode(uint8_t to[UNIT_HEADER_BYTES], const char *magic, uint64_t layer_id);
-/* One good copy is enough. 0; -EUCLEAN: neither is one of this layer; -EPROTONOSUPPORT: of a newer farboot. */
+/* One good copy is enough. 0; -EUCLEAN: neither is one of this layer; -EPROTONOSUPPORT: of a newer farboot.
+ */
 int unit_header_decode(const uint8_t from[UNIT_HEADER_BYTES], const char *magic, uint64_t layer_id);
 
 void unit_encode(uint8_t to[UNIT_BYTES], const uint8_t payload[UNIT_PAYLOAD_BYTES], uint32_t generation,

@@ -9,9 +9,9 @@ struct census {
     size_t volume_count;
     struct tree_snapshot *snapshots;
     size_t snapshot_count;
-    uint32_t *reached_by;   /* per layer: by how many volumes */
-    uint64_t *last_volume;  /* per layer: the one that was counted last */
-    uint64_t *bytes;        /* per layer; UINT64_MAX: not asked for yet */
+    uint32_t *reached_by;  /* per layer: by how many volumes */
+    uint64_t *last_volume; /* per layer: the one that was counted last */
+    uint64_t *bytes;       /* per layer; UINT64_MAX: not asked for yet */
 };
 
 static void cleanup_census(struct census *census)
@@ -94,7 +94,8 @@ static uint64_t layer_bytes(struct store *store, struct census *census, long i)
 static void add_chain(struct store *store, struct census *census, uint64_t layer, bool *seen,
                       struct store_volume_info *info)
 {
-    for (long i = layer_index(census, layer); i >= 0 && !seen[i]; i = layer_index(census, census->layers[i].parent)) {
+    for (long i = layer_index(census, layer); i >= 0 && !seen[i];
+         i = layer_index(census, census->layers[i].parent)) {
         seen[i] = true;
         if (census->reached_by[i] == 1)
             info->own_bytes += layer_bytes(store, census, i);
@@ -109,7 +110,8 @@ static void describe(struct store *store, struct census *census, const struct tr
     CLEANUP_FREE bool *seen = xcalloc(census->layer_count, sizeof(bool));
     long top = layer_index(census, volume->layer);
 
-    *info = (struct store_volume_info){.read_only = volume->read_only, .created_seconds = volume->created_seconds};
+    *info = (struct store_volume_info){.read_only = volume->read_only,
+                                       .created_seconds = volume->created_seconds};
     COPY_STRING(info->name, volume->name);
     memcpy(info->uuid, volume->uuid, sizeof(info->uuid));
     info->size_bytes = top >= 0 ? census->layers[top].blocks * VOLUME_BLOCK_BYTES : 0;
@@ -148,7 +150,8 @@ int store_volume_list(struct store *store, struct store_volume_info **infos, siz
     return 0;
 }
 
-int store_snapshot_list(struct store *store, const char *volume, struct store_snapshot_info **infos, size_t *count)
+int store_snapshot_list(struct store *store, const char *volume, struct store_snapshot_info **infos,
+                        size_t *count)
 {
     CLEANUP_FREE struct tree_snapshot *snapshots = NULL;
     struct tree_volume row;

@@ -48,23 +48,40 @@ void volume_stop(struct volume *volume, int rc, const char *what)
     pthread_mutex_unlock(&volume->lock);
     if (!first)
         return;
-    log_error("%s: stopped: %s failed (%s); what the disk really holds is read when it is opened again", volume->name,
-              what, strerror(-rc));
+    log_error("%s: stopped: %s failed (%s); what the disk really holds is read when it is opened again",
+              volume->name, what, strerror(-rc));
     layer_drop_cache(volume->chain->layers[0]);
 }
 
-int volume_read(struct volume *volume, const struct iovec *vec, int count, uint64_t offset, enum volume_wait wait)
+/* volume_chain, and what lies at `offset`, for one taking of the lock: most reads need no more. */
+static int begin_read(struct volume *volume, uint64_t offset, uint64_t length_bytes, struct chain **chain,
+                      struct chain_run *run)
+{
+    pthread_mutex_lock(&volume->lock);
+    int rc = volume->stopped ? -EIO : chain_find_bytes(volume->chain, 0, offset, length_bytes, run);
+    *chain = rc ? NULL : chain_ref(volume->chain);
+    pthread_mutex_unlock(&volume->lock);
+    return rc;
+}
+
+int volume_read(struct volume *volume, const struct iovec *vec, int count, uint64_t offset,
+                enum volume_wait wait)
 {
     uint64_t length_bytes = iov_length(vec, count);
     struct iov_cursor to = iov_cursor_over(vec, count);
+    CLEANUP(cleanup_chain) struct chain *chain = NULL;
+    bool no_wait = wait == VOLUME_NO_WAIT;
+    struct chain_run run;
     int rc = check_range(volume, offset, length_bytes);
 
-    if (rc)
+    if (rc || length_bytes == 0)
         return rc;
-    CLEANUP(cleanup_chain) struct chain *chain = volume_chain(volume);
-    if (!chain)
-        return -EIO;
-    return chain_read(chain, 0, &volume->lock, &to, offset, length_bytes, wait == VOLUME_NO_WAIT);
+    rc = begin_read(volume, offset, length_bytes, &chain, &run);
+    rc = rc ?: chain_read_run(chain, &run, &to, offset, no_wait);
+    if (rc || run.length_bytes == length_bytes)
+        return rc;
+    return chain_read(chain, 0, &volume->lock, &to, offset + run.length_bytes,
+                      length_bytes - run.length_bytes, no_wait);
 }
 
 /* Where a frozen layer has a hole its zeros are certain: it was synced, and nothing writes to it. */
@@ -87,7 +104,8 @@ static int narrow_to_hole(const struct layer *layer, uint64_t offset, uint64_t *
     return rc;
 }
 
-int volume_extent(struct volume *volume, uint64_t offset, uint64_t limit_bytes, uint64_t *length_bytes, bool *mapped)
+int volume_extent(struct volume *volume, uint64_t offset, uint64_t limit_bytes, uint64_t *length_bytes,
+                  bool *mapped)
 {
     uint64_t size_bytes = volume_size_bytes(volume);
     uint64_t block = offset / VOLUME_BLOCK_BYTES;
@@ -102,8 +120,8 @@ int volume_extent(struct volume *volume, uint64_t offset, uint64_t limit_bytes, 
     if (!chain)
         return -EIO;
     pthread_mutex_lock(&volume->lock);
-    int rc = chain_find(chain, 0, block, (within + limit_bytes + VOLUME_BLOCK_BYTES - 1) / VOLUME_BLOCK_BYTES, &layer,
-                        &blocks);
+    int rc = chain_find(chain, 0, block, (within + limit_bytes + VOLUME_BLOCK_BYTES - 1) / VOLUME_BLOCK_BYTES,
+                        &layer, &blocks);
     bool frozen = !rc && layer != CHAIN_NOBODY && !chain->layers[layer]->writable;
     pthread_mutex_unlock(&volume->lock);
     if (rc)

@@ -1,13 +1,13 @@
 /*
  * A virtual disk, whatever keeps it: the one interface between protocols and stores.
  *
- * Every call may block unless it is told not to; the caller decides on which thread it runs. A volume is shared by
- * all who opened it, counted by reference, and safe to use from several threads at once. It knows nothing of
- * machines, SCSI or networks.
+ * Every call may block unless it is told not to; the caller decides on which thread it runs. A volume is
+ * shared by all who opened it, counted by reference, and safe to use from several threads at once. It knows
+ * nothing of machines, SCSI or networks.
  *
  * What every backend promises:
- *  - a write that returned and was then flushed (`volume_flush`, or `fua`) survives a power cut at any later instant;
- *    an unflushed 512-byte sector holds its old or its new value, never a third;
+ *  - a write that returned and was then flushed (`volume_flush`, or `fua`) survives a power cut at any later
+ * instant; an unflushed 512-byte sector holds its old or its new value, never a third;
  *  - discarded and zeroed ranges read as zeros;
  *  - a full disk fails new writes with -ENOSPC and harms nothing written before.
  */
@@ -40,23 +40,27 @@ bool volume_is_read_only(const struct volume *volume);
 const uint8_t *volume_uuid(const struct volume *volume);
 
 /*
- * All of these give 0 or a negative errno: -EINVAL outside the volume's size or not a multiple of a sector, -EIO for
- * a failed disk (the volume then stays stopped), -EROFS, -ENOSPC. `count` is at most IOV_MAX.
+ * All of these give 0 or a negative errno: -EINVAL outside the volume's size or not a multiple of a sector,
+ * -EIO for a failed disk (the volume then stays stopped), -EROFS, -ENOSPC. `count` is at most IOV_MAX.
  */
-int volume_read(struct volume *volume, const struct iovec *vec, int count, uint64_t offset, enum volume_wait wait);
+int volume_read(struct volume *volume, const struct iovec *vec, int count, uint64_t offset,
+                enum volume_wait wait);
 int volume_write(struct volume *volume, const struct iovec *vec, int count, uint64_t offset, bool fua);
-/* All writes that returned before this call are durable when it gives 0. Calls that overlap share one round. */
+/* All writes that returned before this call are durable when it gives 0. Calls that overlap share one round.
+ */
 int volume_flush(struct volume *volume);
 /* Reads as zeros afterwards and gives whole blocks back to the file system. Durable after the next flush. */
 int volume_discard(struct volume *volume, uint64_t offset, uint64_t length_bytes);
 /* Reads as zeros afterwards. */
 int volume_write_zeroes(struct volume *volume, uint64_t offset, uint64_t length_bytes);
 
-/* The run of equal state that begins at `offset`: `mapped` says whether its blocks may hold something but zeros.
- * `length_bytes` of the run is at least one block (or what is left of the volume) and at most `limit_bytes`. */
-int volume_extent(struct volume *volume, uint64_t offset, uint64_t limit_bytes, uint64_t *length_bytes, bool *mapped);
+/* The run of equal state that begins at `offset`: `mapped` says whether its blocks may hold something but
+ * zeros. `length_bytes` of the run is at least one block (or what is left of the volume) and at most
+ * `limit_bytes`. */
+int volume_extent(struct volume *volume, uint64_t offset, uint64_t limit_bytes, uint64_t *length_bytes,
+                  bool *mapped);
 
-/* Reads `expected->length` bytes, compares, and writes `update` only if all were equal, with no other write in between
- * (COMPARE AND WRITE, SBC-3 5.2). -EILSEQ with `mismatch_offset` set when they differ. */
-int volume_compare_and_write(struct volume *volume, const void *expected, const void *update, size_t length_bytes,
-                             uint64_t offset, size_t *mismatch_offset);
+/* Reads `expected->length` bytes, compares, and writes `update` only if all were equal, with no other write
+ * in between (COMPARE AND WRITE, SBC-3 5.2). -EILSEQ with `mismatch_offset` set when they differ. */
+int volume_compare_and_write(struct volume *volume, const void *expected, const void *update,
+                             size_t length_bytes, uint64_t offset, size_t *mismatch_offset);

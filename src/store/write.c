@@ -119,7 +119,8 @@ static int copy_up(struct volume *volume, struct iov_cursor *from, uint64_t offs
     return rc ? volume_write_failed(volume, rc, "writing data") : 0;
 }
 
-static int write_in_place(struct volume *volume, struct iov_cursor *from, uint64_t offset, uint64_t length_bytes)
+static int write_in_place(struct volume *volume, struct iov_cursor *from, uint64_t offset,
+                          uint64_t length_bytes)
 {
     const struct layer *top = volume->chain->layers[0];
     int rc = io_write(top->io, top->data_fd, from, length_bytes, offset);
@@ -144,7 +145,8 @@ static int write_piece(struct volume *volume, struct iov_cursor *from, uint64_t 
     return copy_up(volume, from, offset, *piece_bytes);
 }
 
-int volume_write_claimed(struct volume *volume, struct iov_cursor *from, uint64_t offset, uint64_t length_bytes)
+int volume_write_claimed(struct volume *volume, struct iov_cursor *from, uint64_t offset,
+                         uint64_t length_bytes)
 {
     uint64_t block = offset / VOLUME_BLOCK_BYTES;
     uint64_t end = (offset + length_bytes + VOLUME_BLOCK_BYTES - 1) / VOLUME_BLOCK_BYTES;
@@ -161,7 +163,8 @@ int volume_write_claimed(struct volume *volume, struct iov_cursor *from, uint64_
         offset += piece_bytes;
         left_bytes -= piece_bytes;
     }
-    /* A write that failed half way may have changed blocks that were owned: those count for the next flush. */
+    /* A write that failed half way may have changed blocks that were owned: those count for the next flush.
+     */
     volume_note_change(volume, block, rc ? 0 : end - block, length_bytes);
     return rc;
 }
@@ -221,8 +224,8 @@ static int compare_and_write_claimed(struct volume *volume, const void *expected
     return volume_write_claimed(volume, &from, offset, length_bytes);
 }
 
-int volume_compare_and_write(struct volume *volume, const void *expected, const void *update, size_t length_bytes,
-                             uint64_t offset, size_t *mismatch_offset)
+int volume_compare_and_write(struct volume *volume, const void *expected, const void *update,
+                             size_t length_bytes, uint64_t offset, size_t *mismatch_offset)
 {
     struct claim claim;
     int rc = volume_check_change(volume, offset, length_bytes);

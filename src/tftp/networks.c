@@ -22,7 +22,8 @@ static struct inet_network network_of(const struct ifaddrs *entry)
     uint32_t address = inet_of_sockaddr((const struct sockaddr_in *)entry->ifa_addr);
     uint32_t mask = inet_of_sockaddr((const struct sockaddr_in *)entry->ifa_netmask);
 
-    return (struct inet_network){.address = address & mask, .prefix_length = (uint8_t)__builtin_popcount(mask)};
+    return (struct inet_network){.address = address & mask,
+                                 .prefix_length = (uint8_t)__builtin_popcount(mask)};
 }
 
 static void refresh(struct networks *networks, uint64_t now_ms)
@@ -34,7 +35,8 @@ static void refresh(struct networks *networks, uint64_t now_ms)
     if (getifaddrs(&all) < 0)
         return;
     networks->count = 0;
-    for (const struct ifaddrs *entry = all; entry && networks->count < NETWORKS_MAX; entry = entry->ifa_next) {
+    for (const struct ifaddrs *entry = all; entry && networks->count < NETWORKS_MAX;
+         entry = entry->ifa_next) {
         if (entry->ifa_addr && entry->ifa_netmask && entry->ifa_addr->sa_family == AF_INET &&
             strcmp(entry->ifa_name, networks->interface) == 0)
             networks->list[networks->count++] = network_of(entry);

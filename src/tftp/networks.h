@@ -1,7 +1,8 @@
 /*
  * Which addresses may ask at an interface: those of the networks that the interface itself is in.
  *
- * A TFTP server that answers anybody is a weapon against third parties, so that whoever is outside hears nothing.
+ * A TFTP server that answers anybody is a weapon against third parties, so that whoever is outside hears
+ * nothing.
  */
 #pragma once
 
@@ -12,7 +13,8 @@
 enum {
     NETWORKS_MAX = 32, /* addresses of one interface that are looked at */
     NETWORKS_AGE_MAX_MS = 60 * 1000,
-    /* An unknown address may mean that ours has changed; it is no reason to ask the kernel for every packet. */
+    /* An unknown address may mean that ours has changed; it is no reason to ask the kernel for every packet.
+     */
     NETWORKS_AGE_MIN_MS = 1000,
 };
 

@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <strings.h>
 
-/* A number outside the option's range makes it absent (RFC 2347: a server leaves out what it does not accept). */
+/* A number outside the option's range makes it absent (RFC 2347: a server leaves out what it does not
+ * accept). */
 struct option_rule {
     const char *name;
     uint64_t min;
@@ -89,7 +90,8 @@ static bool read_mode(struct reader *r, enum tftp_mode *mode)
     return *mode == TFTP_MODE_NETASCII || strcasecmp(name, "octet") == 0;
 }
 
-enum tftp_request_kind tftp_decode_request(const void *bytes, size_t length_bytes, struct tftp_request *request)
+enum tftp_request_kind tftp_decode_request(const void *bytes, size_t length_bytes,
+                                           struct tftp_request *request)
 {
     struct reader r = reader_over(bytes, length_bytes);
     uint16_t opcode = reader_be16(&r);

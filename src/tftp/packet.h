@@ -1,8 +1,8 @@
 /*
  * TFTP packets: bytes to struct and back (RFC 1350, 2347, 2348, 2349, 7440).
  *
- * Knows lengths and spellings, not what a file or a transfer is. A server's half only: it reads requests, ACK and
- * ERROR, and writes DATA, OACK and ERROR.
+ * Knows lengths and spellings, not what a file or a transfer is. A server's half only: it reads requests, ACK
+ * and ERROR, and writes DATA, OACK and ERROR.
  */
 #pragma once
 
@@ -66,16 +66,17 @@ enum tftp_request_kind {
     TFTP_REQUEST_NONE,      /* no request at all: to be met with silence */
 };
 
-/* What arrived at the well-known port. `request` is filled for READ only. Options that are unknown, without a value or
- * not a number are as if absent. */
-enum tftp_request_kind tftp_decode_request(const void *bytes, size_t length_bytes, struct tftp_request *request);
+/* What arrived at the well-known port. `request` is filled for READ only. Options that are unknown, without a
+ * value or not a number are as if absent. */
+enum tftp_request_kind tftp_decode_request(const void *bytes, size_t length_bytes,
+                                           struct tftp_request *request);
 
 enum tftp_reply_kind { TFTP_REPLY_ACK, TFTP_REPLY_ERROR, TFTP_REPLY_NONE };
 
 struct tftp_reply {
-    uint16_t block;            /* ACK */
-    uint16_t code;             /* ERROR */
-    const char *text;          /* ERROR: inside the packet, not terminated, not to be trusted */
+    uint16_t block;   /* ACK */
+    uint16_t code;    /* ERROR */
+    const char *text; /* ERROR: inside the packet, not terminated, not to be trusted */
     size_t text_length_bytes;
 };
 

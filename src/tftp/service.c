@@ -43,14 +43,16 @@ struct tftp_service {
 static int open_door(struct tftp_service *service, const char *interface, struct error *error)
 {
     struct door *door = &service->doors[service->door_count];
-    const struct datagram_options options = {.interface = interface, .port = service->context.port, .reuse = true};
+    const struct datagram_options options = {
+        .interface = interface, .port = service->context.port, .reuse = true};
 
     *door = (struct door){.service = service, .fd = -1};
     if (!COPY_STRING(door->networks.interface, interface))
         return error_set(error, -ENODEV, "%s: not the name of an interface", interface);
     int r = datagram_open(&options, &door->fd);
     if (r < 0)
-        return error_set_errno(error, r, "%s: cannot listen at TFTP port %u", interface, service->context.port);
+        return error_set_errno(error, r, "%s: cannot listen at TFTP port %u", interface,
+                               service->context.port);
     service->door_count++;
     return 0;
 }
@@ -77,7 +79,8 @@ int tftp_service_open(const char *const *interfaces, size_t interface_count, uin
 
 /* ---- requests ---- */
 
-static void note_stranger(struct tftp_service *service, const struct door *door, uint32_t address, uint64_t now_ms)
+static void note_stranger(struct tftp_service *service, const struct door *door, uint32_t address,
+                          uint64_t now_ms)
 {
     char text[INET_TEXT_SIZE];
 
@@ -86,8 +89,8 @@ static void note_stranger(struct tftp_service *service, const struct door *door,
         return;
     }
     event_post(service->context.events, NULL, NULL, STAGE_NONE, EVENT_INFO, "tftp.stranger",
-               "%s is outside the networks of %s and gets no answer (%u more unmentioned)", inet_format(text, address),
-               door->networks.interface, service->strangers_unsaid);
+               "%s is outside the networks of %s and gets no answer (%u more unmentioned)",
+               inet_format(text, address), door->networks.interface, service->strangers_unsaid);
     service->strangers_unsaid = 0;
     service->next_stranger_ms = now_ms + STRANGER_INTERVAL_MS;
 }
@@ -101,8 +104,8 @@ static bool is_welcome(struct door *door, const struct datagram_origin *origin)
     struct mac mac;
 
     /* Behind a relay a machine is in another network, but it got its address through us. */
-    bool known = networks_contain(&door->networks, address, now_ms) ||
-                 presence_mac(service->presence, address, &mac);
+    bool known =
+        networks_contain(&door->networks, address, now_ms) || presence_mac(service->presence, address, &mac);
     if (!known)
         note_stranger(service, door, address, now_ms);
     return known && origin->source.sin_port != 0 && !networks_is_broadcast(&door->networks, address) &&
@@ -122,7 +125,8 @@ static void refuse_write(struct tftp_service *service, const struct tftp_session
                "%s tried to write a file", inet_format(address, inet_of_sockaddr(&request->peer)));
 }
 
-static void take_in(struct door *door, const void *packet, size_t length_bytes, const struct datagram_origin *origin)
+static void take_in(struct door *door, const void *packet, size_t length_bytes,
+                    const struct datagram_origin *origin)
 {
     struct tftp_service *service = door->service;
     struct tftp_session_request request = {.peer = origin->source, .local = origin->destination};

@@ -84,7 +84,8 @@ static void say_begun(const struct tftp_session *s)
     char size[32];
 
     SAY(s, EVENT_DEBUG, "tftp.begun", "asks for %s (%s)%s", quoted_path(s, path),
-        format_size(size, sizeof(size), s->size_bytes), bootfile_is_generated(s->file) ? ", written by farboot" : "");
+        format_size(size, sizeof(size), s->size_bytes),
+        bootfile_is_generated(s->file) ? ", written by farboot" : "");
 }
 
 static void say_missing(const struct tftp_session *s)
@@ -96,7 +97,8 @@ static void say_missing(const struct tftp_session *s)
     else if (s->result == -ENOENT)
         SAY(s, EVENT_DEBUG, "tftp.missing", "has no %s", quoted_path(s, path));
     else
-        SAY(s, EVENT_WARNING, "tftp.failed", "cannot read %s: %s", quoted_path(s, path), strerror(-s->result));
+        SAY(s, EVENT_WARNING, "tftp.failed", "cannot read %s: %s", quoted_path(s, path),
+            strerror(-s->result));
 }
 
 static void say_sent(const struct tftp_session *s)
@@ -120,8 +122,8 @@ static void say_cut_off(const struct tftp_session *s, const char *how)
     char size[32];
     char all[32];
 
-    SAY(s, heard ? EVENT_WARNING : EVENT_DEBUG, "tftp.cut", "%s: %s after %s of %s", quoted_path(s, path), how,
-        format_size(size, sizeof(size), arrived), format_size(all, sizeof(all), s->size_bytes));
+    SAY(s, heard ? EVENT_WARNING : EVENT_DEBUG, "tftp.cut", "%s: %s after %s of %s", quoted_path(s, path),
+        how, format_size(size, sizeof(size), arrived), format_size(all, sizeof(all), s->size_bytes));
 }
 
 static void say_outcome(const struct tftp_session *s)
@@ -203,7 +205,8 @@ bool tftp_session_was_heard(const struct tftp_session *s)
 
 /* ---- sockets ---- */
 
-/* A socket that speaks with this client only, from a port of its own (its TID). -1 if there is none to be had. */
+/* A socket that speaks with this client only, from a port of its own (its TID). -1 if there is none to be
+ * had. */
 static int open_socket(const struct tftp_session_request *request)
 {
     const struct datagram_options options = {.address = request->local};
@@ -227,7 +230,8 @@ static void send_error(int fd, enum tftp_error_code code, const char *text)
     (void)!send(fd, packet, tftp_encode_error(packet, code, text), 0);
 }
 
-void tftp_session_refuse(const struct tftp_session_request *request, enum tftp_error_code code, const char *text)
+void tftp_session_refuse(const struct tftp_session_request *request, enum tftp_error_code code,
+                         const char *text)
 {
     CLEANUP_FD int fd = open_socket(request);
 
@@ -453,7 +457,8 @@ static void on_timer(void *arg)
 
 static void learn_serial(struct tftp_session *s)
 {
-    CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot = catalog_read(s->context->catalog);
+    CLEANUP(cleanup_catalog_snapshot)
+    const struct catalog_snapshot *snapshot = catalog_read(s->context->catalog);
     const struct machine *present = catalog_machine_by_id(snapshot, s->machine.id);
     struct error error = {0};
 
@@ -462,7 +467,8 @@ static void learn_serial(struct tftp_session *s)
     struct machine changed = *present;
     changed.serial = s->plan.serial;
     if (catalog_machine_update(s->context->catalog, &changed, &error) < 0)
-        SAY(s, EVENT_WARNING, "tftp.serial", "its serial %08x cannot be kept: %s", changed.serial, error.text);
+        SAY(s, EVENT_WARNING, "tftp.serial", "its serial %08x cannot be kept: %s", changed.serial,
+            error.text);
     else
         SAY(s, EVENT_INFO, "tftp.serial", "calls itself %08x", changed.serial);
 }
@@ -473,7 +479,8 @@ static int translate(struct tftp_session *s)
     CLEANUP_FREE char *plain = NULL;
 
     if (size > NETASCII_MAX_BYTES)
-        return error_set(&s->error, -EFBIG, "%s: asks for a large file as netascii text, which only octet can carry",
+        return error_set(&s->error, -EFBIG,
+                         "%s: asks for a large file as netascii text, which only octet can carry",
                          s->machine.name);
     plain = xcalloc(1, (size_t)size + 1);
     ssize_t got = bootfile_read(s->file, plain, (size_t)size, 0, VOLUME_MAY_WAIT);
@@ -489,8 +496,11 @@ static int open_file(struct tftp_session *s)
 {
     char address[INET_TEXT_SIZE];
     char url[64];
-    struct bootfile_request request = {.machine = &s->machine, .kind = s->plan.kind, .path = s->plan.path,
-                                       .server = s->request.local, .base_url = url};
+    struct bootfile_request request = {.machine = &s->machine,
+                                       .kind = s->plan.kind,
+                                       .path = s->plan.path,
+                                       .server = s->request.local,
+                                       .base_url = url};
 
     inet_format(address, s->request.local);
     if (s->context->port == TFTP_PORT)
@@ -543,14 +553,22 @@ static void open_done(struct work *work)
 }
 
 struct tftp_session *tftp_session_new(const struct tftp_session_context *context, struct loop *loop,
-                            const struct tftp_session_request *request, const struct boot_plan *plan,
-                            void (*over)(struct tftp_session *session), void *owner)
+                                      const struct tftp_session_request *request,
+                                      const struct boot_plan *plan,
+                                      void (*over)(struct tftp_session *session), void *owner)
 {
     struct tftp_session *s = xcalloc(1, sizeof(*s));
 
-    *s = (struct tftp_session){.context = context, .loop = loop, .over = over, .owner = owner, .request = *request,
-                          .machine = *plan->machine, .plan = *plan, .fd = -1, .working = true,
-                          .work = {.run = open_on_worker, .done = open_done, .home = loop}};
+    *s = (struct tftp_session){.context = context,
+                               .loop = loop,
+                               .over = over,
+                               .owner = owner,
+                               .request = *request,
+                               .machine = *plan->machine,
+                               .plan = *plan,
+                               .fd = -1,
+                               .working = true,
+                               .work = {.run = open_on_worker, .done = open_done, .home = loop}};
     s->plan.machine = &s->machine;
     if (workers_submit(context->workers, &s->work))
         return s;

@@ -1,8 +1,8 @@
 /*
  * One transfer as it runs: its own socket, its timer, its file and the bytes read ahead.
  *
- * Owned by the shard of its loop, which it tells when it is over. What to send and when is the engine's decision
- * (tftp/transfer.h).
+ * Owned by the shard of its loop, which it tells when it is over. What to send and when is the engine's
+ * decision (tftp/transfer.h).
  */
 #pragma once
 
@@ -34,11 +34,12 @@ struct tftp_session_request {
     uint32_t mtu_bytes;
 };
 
-/* Opens the file on a worker and sends it. `over(session)` runs once on `loop`, when nothing of the session is in use
- * any more; the shard frees it then. NULL if the workers are too busy. */
+/* Opens the file on a worker and sends it. `over(session)` runs once on `loop`, when nothing of the session
+ * is in use any more; the shard frees it then. NULL if the workers are too busy. */
 struct tftp_session *tftp_session_new(const struct tftp_session_context *context, struct loop *loop,
-                            const struct tftp_session_request *request, const struct boot_plan *plan,
-                            void (*over)(struct tftp_session *session), void *owner);
+                                      const struct tftp_session_request *request,
+                                      const struct boot_plan *plan,
+                                      void (*over)(struct tftp_session *session), void *owner);
 /* Takes what the client has sent and nobody has read yet; may end the session. */
 void tftp_session_catch_up(struct tftp_session *session);
 /* Ends it without another packet; `over` runs now or when a worker is done with it. */
@@ -51,4 +52,5 @@ void *tftp_session_owner(const struct tftp_session *session);
 bool tftp_session_was_heard(const struct tftp_session *session);
 
 /* One ERROR from a port of its own to somebody who gets no session. */
-void tftp_session_refuse(const struct tftp_session_request *request, enum tftp_error_code code, const char *text);
+void tftp_session_refuse(const struct tftp_session_request *request, enum tftp_error_code code,
+                         const char *text);

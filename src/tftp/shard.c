@@ -32,12 +32,13 @@ struct queued_request {
 /* What one client can make the log say. */
 enum { COMPLAINT_INTERVAL_MS = 10 * 1000, REFUSALS_TOLD_MAX = 10 };
 
-struct shard *shard_new(const struct tftp_session_context *context, struct presence *presence, struct loop *loop,
-                        size_t max_transfers)
+struct shard *shard_new(const struct tftp_session_context *context, struct presence *presence,
+                        struct loop *loop, size_t max_transfers)
 {
     struct shard *shard = xcalloc(1, sizeof(*shard));
 
-    *shard = (struct shard){.context = context, .presence = presence, .loop = loop, .max_transfers = max_transfers};
+    *shard = (struct shard){
+        .context = context, .presence = presence, .loop = loop, .max_transfers = max_transfers};
     shard->sessions = xcalloc(max_transfers, sizeof(*shard->sessions));
     return shard;
 }
@@ -81,7 +82,8 @@ static void stop_here(void *arg)
     report_stopped(shard);
 }
 
-void shard_stop(struct shard *shard, uint64_t drain_ms, struct loop *home, void (*stopped)(void *arg), void *arg)
+void shard_stop(struct shard *shard, uint64_t drain_ms, struct loop *home, void (*stopped)(void *arg),
+                void *arg)
 {
     shard->drain_ms = drain_ms;
     shard->home = home;
@@ -120,8 +122,8 @@ static struct tftp_session *session_of_peer(struct shard *shard, const struct tf
     return NULL;
 }
 
-/* Whether the request only repeats one whose answer is still on its way. Another request from the same port takes the
- * place of the old one: the client was started again, or went on without telling. */
+/* Whether the request only repeats one whose answer is still on its way. Another request from the same port
+ * takes the place of the old one: the client was started again, or went on without telling. */
 static bool is_repeated(struct shard *shard, const struct tftp_session_request *request)
 {
     struct tftp_session *session = session_of_peer(shard, request);
@@ -132,7 +134,8 @@ static bool is_repeated(struct shard *shard, const struct tftp_session_request *
     session = session_of_peer(shard, request);
     if (!session)
         return false;
-    if (!tftp_session_was_heard(session) && strcmp(tftp_session_request(session)->tftp.path, request->tftp.path) == 0)
+    if (!tftp_session_was_heard(session) &&
+        strcmp(tftp_session_request(session)->tftp.path, request->tftp.path) == 0)
         return true;
     tftp_session_cancel(session);
     return false;
@@ -170,8 +173,8 @@ static struct boot_plan decide(struct shard *shard, const struct tftp_session_re
                                const struct catalog_snapshot *snapshot)
 {
     struct boot_asker asker = {.address = inet_of_sockaddr(&request->peer)};
-    const struct boot_lookup lookup = {.by_mac = by_mac, .by_serial = by_serial, .by_address = by_address,
-                                       .arg = (void *)snapshot};
+    const struct boot_lookup lookup = {
+        .by_mac = by_mac, .by_serial = by_serial, .by_address = by_address, .arg = (void *)snapshot};
 
     asker.mac_known = presence_mac(shard->presence, asker.address, &asker.mac);
     return boot_plan_decide(request->tftp.path, strlen(request->tftp.path), &asker, &lookup);
@@ -189,13 +192,15 @@ static enum event_level level_of_refusal(struct shard *shard)
     return ++shard->refusals <= REFUSALS_TOLD_MAX ? EVENT_INFO : EVENT_DEBUG;
 }
 
-static void turn_away(struct shard *shard, const struct tftp_session_request *request, const struct boot_plan *plan)
+static void turn_away(struct shard *shard, const struct tftp_session_request *request,
+                      const struct boot_plan *plan)
 {
     bool refused = plan->kind == BOOT_PLAN_REFUSED;
     char address[INET_TEXT_SIZE];
     char path[96];
 
-    /* Firmware knows what to do about a missing file, whatever the reason: it drops the prefix and goes on. */
+    /* Firmware knows what to do about a missing file, whatever the reason: it drops the prefix and goes on.
+     */
     tftp_session_refuse(request, TFTP_ERROR_NOT_FOUND, "file not found");
     event_post(shard->context->events, plan->machine, NULL, STAGE_NONE,
                refused ? level_of_refusal(shard) : EVENT_DEBUG, refused ? "tftp.refused" : "tftp.missing",
@@ -231,7 +236,8 @@ static void accept_request(struct shard *shard, const struct tftp_session_reques
         turn_away(shard, request, &plan);
         return;
     }
-    struct tftp_session *session = tftp_session_new(shard->context, shard->loop, request, &plan, session_over, shard);
+    struct tftp_session *session =
+        tftp_session_new(shard->context, shard->loop, request, &plan, session_over, shard);
     if (session)
         shard->sessions[shard->count++] = session;
     else

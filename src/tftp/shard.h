@@ -18,11 +18,12 @@ enum {
 struct shard;
 
 /* At most `max_transfers` at a time. `context` and `presence` outlive it. */
-struct shard *shard_new(const struct tftp_session_context *context, struct presence *presence, struct loop *loop,
-                        size_t max_transfers);
+struct shard *shard_new(const struct tftp_session_context *context, struct presence *presence,
+                        struct loop *loop, size_t max_transfers);
 void shard_free(struct shard *shard);
 
 /* From any thread; copies the request. False if too many are queued. */
 bool shard_submit(struct shard *shard, const struct tftp_session_request *request);
 /* From any thread, once: lets transfers end for up to `drain_ms`, then runs `stopped(arg)` on `home`. */
-void shard_stop(struct shard *shard, uint64_t drain_ms, struct loop *home, void (*stopped)(void *arg), void *arg);
+void shard_stop(struct shard *shard, uint64_t drain_ms, struct loop *home, void (*stopped)(void *arg),
+                void *arg);

@@ -2,8 +2,9 @@
 
 static uint32_t grant_blksize(uint32_t asked, uint32_t mtu_bytes)
 {
-    uint32_t longest = mtu_bytes > TFTP_IP_UDP_TFTP_BYTES + TFTP_BLKSIZE_DEFAULT ? mtu_bytes - TFTP_IP_UDP_TFTP_BYTES
-                                                                                : TFTP_BLKSIZE_DEFAULT;
+    uint32_t longest = mtu_bytes > TFTP_IP_UDP_TFTP_BYTES + TFTP_BLKSIZE_DEFAULT
+                           ? mtu_bytes - TFTP_IP_UDP_TFTP_BYTES
+                           : TFTP_BLKSIZE_DEFAULT;
 
     return MIN(asked, longest);
 }
@@ -85,8 +86,9 @@ static void note_progress(struct tftp_transfer *t, uint64_t now_ms)
     t->deadline_ms = now_ms + t->timeout_ms;
 }
 
-/* With windows, an ACK of what was acknowledged before says that the window's first block is missing (RFC 7440
- * section 4). It is believed once in a timeout: a network that doubles packets would otherwise double every window. */
+/* With windows, an ACK of what was acknowledged before says that the window's first block is missing (RFC
+ * 7440 section 4). It is believed once in a timeout: a network that doubles packets would otherwise double
+ * every window. */
 static void resume_window(struct tftp_transfer *t, uint64_t now_ms)
 {
     bool lately = t->resumed_ms && now_ms - t->resumed_ms < t->first_timeout_ms;

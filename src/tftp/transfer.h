@@ -1,16 +1,18 @@
 /*
- * One file on its way to one client: what to send next, and when it is over (RFC 1350, 2347, 2348, 2349, 7440).
+ * One file on its way to one client: what to send next, and when it is over (RFC 1350, 2347, 2348, 2349,
+ * 7440).
  *
- * Pure: packets and times go in, blocks to send come out. It has no file and no socket, and does not know who the
- * client is. Netascii has been translated before: this counts bytes of what goes over the wire.
+ * Pure: packets and times go in, blocks to send come out. It has no file and no socket, and does not know who
+ * the client is. Netascii has been translated before: this counts bytes of what goes over the wire.
  *
  * The rules that clients taught:
  *  - a duplicate ACK never makes it send a block again (else every later block goes twice: the "Sorcerer's
- *    Apprentice"), and a block is repeated only after a real timeout, because some firmware counts a repeated block
- *    as the next one;
+ *    Apprentice"), and a block is repeated only after a real timeout, because some firmware counts a repeated
+ * block as the next one;
  *  - an ACK inside a window means "go on from there";
  *  - block numbers go on with 0 after 65535;
- *  - an ERROR in answer to the first packet is a client that wanted to know the size, or whether the file exists.
+ *  - an ERROR in answer to the first packet is a client that wanted to know the size, or whether the file
+ * exists.
  */
 #pragma once
 
@@ -76,8 +78,8 @@ struct tftp_transfer {
     char error_text[64]; /* quoted */
 };
 
-/* Negotiates. `mtu_bytes` is that of the way to the client: no block makes a longer packet. `size_bytes` is that of
- * what will be sent. */
+/* Negotiates. `mtu_bytes` is that of the way to the client: no block makes a longer packet. `size_bytes` is
+ * that of what will be sent. */
 void tftp_transfer_begin(struct tftp_transfer *t, const struct tftp_request *request, uint64_t size_bytes,
                          uint32_t mtu_bytes, uint64_t now_ms);
 

@@ -173,8 +173,8 @@ static void sim_close(void *context, int fd)
     set_node(&disk->fds[fd], NULL);
 }
 
-/* How much of a request is done at once, up to the end of some sector: a kernel stops between pages, never inside a
- * sector. An interrupted one gives -EINTR. */
+/* How much of a request is done at once, up to the end of some sector: a kernel stops between pages, never
+ * inside a sector. An interrupted one gives -EINTR. */
 static int64_t portion(struct simdisk *disk, uint64_t offset, uint64_t length_bytes)
 {
     if (!disk->rough || next_random(disk, 3))
@@ -202,7 +202,8 @@ static void copy_sector(struct node *node, uint64_t offset, uint8_t *to, const u
 }
 
 /* Both ways, sector by sector. */
-static void transfer(struct node *node, const struct iovec *vec, uint64_t offset, uint64_t length_bytes, bool read)
+static void transfer(struct node *node, const struct iovec *vec, uint64_t offset, uint64_t length_bytes,
+                     bool read)
 {
     size_t within = 0;
 
@@ -222,7 +223,8 @@ static void transfer(struct node *node, const struct iovec *vec, uint64_t offset
     }
 }
 
-static ssize_t sim_preadv(void *context, int fd, const struct iovec *vec, int count, uint64_t offset, bool no_wait)
+static ssize_t sim_preadv(void *context, int fd, const struct iovec *vec, int count, uint64_t offset,
+                          bool no_wait)
 {
     struct simdisk *disk = context;
     struct node *node = disk->fds[fd];
@@ -260,7 +262,8 @@ static int sim_punch(void *context, int fd, uint64_t offset, uint64_t length_byt
     struct node *node = disk->fds[fd];
     int rc = call(disk);
 
-    for (uint64_t i = offset / SECTOR; !rc && i < MIN((offset + length_bytes) / SECTOR, node->sector_count); i++)
+    for (uint64_t i = offset / SECTOR; !rc && i < MIN((offset + length_bytes) / SECTOR, node->sector_count);
+         i++)
         if (node->sectors[i]) {
             memset(node->sectors[i]->cached, 0, SECTOR);
             node->sectors[i]->dirty = true;

@@ -1,13 +1,14 @@
 /*
- * A disk in memory that forgets: the store's table of file functions over files whose every 512 bytes, whose length
- * and whose name are durable or only pending.
+ * A disk in memory that forgets: the store's table of file functions over files whose every 512 bytes, whose
+ * length and whose name are durable or only pending.
  *
- * Every call is counted. At a chosen one the power goes: that call and all later ones give -EIO and do nothing, until
- * simdisk_power_on has kept or lost each pending thing at random. Or a chosen call fails once. meta.db is not kept
- * here but in a real folder of the same name: its commits are atomic, and taken to be durable.
+ * Every call is counted. At a chosen one the power goes: that call and all later ones give -EIO and do
+ * nothing, until simdisk_power_on has kept or lost each pending thing at random. Or a chosen call fails once.
+ * meta.db is not kept here but in a real folder of the same name: its commits are atomic, and taken to be
+ * durable.
  *
- * Harsher than a real disk in one way: a rename may lose the old name without making the new one. Kinder in another:
- * of several writes to one sector since its last sync, only the last one can have survived.
+ * Harsher than a real disk in one way: a rename may lose the old name without making the new one. Kinder in
+ * another: of several writes to one sector since its last sync, only the last one can have survived.
  */
 #pragma once
 
@@ -24,7 +25,8 @@ uint64_t simdisk_calls(const struct simdisk *disk);
 /* The power goes before call number `call`, counted from the beginning; UINT64_MAX: never. */
 void simdisk_cut_at(struct simdisk *disk, uint64_t call);
 bool simdisk_is_dead(const struct simdisk *disk);
-/* Call number `call` gives `error` (negative) once and does nothing; a sync that fails also drops what it was for. */
+/* Call number `call` gives `error` (negative) once and does nothing; a sync that fails also drops what it was
+ * for. */
 void simdisk_fail_at(struct simdisk *disk, uint64_t call, int error);
 /* Reads and writes now and then move less than they were asked to, or are interrupted. */
 void simdisk_set_rough(struct simdisk *disk, bool rough);

@@ -1,5 +1,6 @@
 /*
- * Paths as anybody may ask for them. What must hold: what is found is plain, and belongs to the machine that asked.
+ * Paths as anybody may ask for them. What must hold: what is found is plain, and belongs to the machine that
+ * asked.
  */
 #include "fleet/boot_plan.h"
 
@@ -35,8 +36,8 @@ static bool is_plain(const char *path)
 
     if (length == 0 || path[0] == '/' || path[length - 1] == '/' || strpbrk(path, "\\\n\r\t\x1b"))
         return false;
-    return !strstr(path, "//") && strcmp(path, "..") != 0 && strncmp(path, "../", 3) != 0 && !strstr(path, "/../") &&
-           (length < 3 || strcmp(path + length - 3, "/..") != 0);
+    return !strstr(path, "//") && strcmp(path, "..") != 0 && strncmp(path, "../", 3) != 0 &&
+           !strstr(path, "/../") && (length < 3 || strcmp(path + length - 3, "/..") != 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

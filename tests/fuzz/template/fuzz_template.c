@@ -9,15 +9,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void rewrite(const char *bytes, size_t length_bytes)
 {
-    const struct disk_location disk = {.initiator = "iqn.x:machine:a", .target = "iqn.x:root:a", .server = 1, .port = 1};
+    const struct disk_location disk = {
+        .initiator = "iqn.x:machine:a", .target = "iqn.x:root:a", .server = 1, .port = 1};
     CLEANUP_TEXT struct text cmdline = text_with_max(2 * CMDLINE_MAX_BYTES);
     CLEANUP_TEXT struct text script = text_with_max(4 * CMDLINE_MAX_BYTES);
 
     if (template_cmdline(&cmdline, bytes, length_bytes, &disk) < 0)
         return;
     CHECK(memmem(cmdline.data, cmdline.length_bytes, "ip=dhcp iscsi_initiator=iqn.x:machine:a", 39));
-    const struct ipxe_script ipxe = {.base_url = "tftp://192.0.2.1/", .kernel = "vmlinuz", .initramfs = {"initrd.img"},
-                                     .initramfs_count = 1, .cmdline = text_string(&cmdline),
+    const struct ipxe_script ipxe = {.base_url = "tftp://192.0.2.1/",
+                                     .kernel = "vmlinuz",
+                                     .initramfs = {"initrd.img"},
+                                     .initramfs_count = 1,
+                                     .cmdline = text_string(&cmdline),
                                      .cmdline_length_bytes = cmdline.length_bytes};
     (void)template_ipxe(&script, &ipxe);
 }

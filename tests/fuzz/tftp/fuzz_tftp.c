@@ -1,8 +1,8 @@
 /*
  * A TFTP request, and a conversation of packets and silences that follows it.
  *
- * The input is pieces, each behind a length of two bytes: the request first, then packets; an empty piece is a
- * timeout. What must hold: blocks stay inside the file and the window, and everything ends.
+ * The input is pieces, each behind a length of two bytes: the request first, then packets; an empty piece is
+ * a timeout. What must hold: blocks stay inside the file and the window, and everything ends.
  */
 #include "tftp/transfer.h"
 

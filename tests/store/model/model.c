@@ -1,13 +1,13 @@
 /*
- * The rules of src/store/FORMAT.md as a model: a volume of a few blocks, layers that lose what was not synced, a power
- * cut between any two steps. It uses no code of the store: it asks whether the rules are right, not whether the store
- * keeps them.
+ * The rules of src/store/FORMAT.md as a model: a volume of a few blocks, layers that lose what was not
+ * synced, a power cut between any two steps. It uses no code of the store: it asks whether the rules are
+ * right, not whether the store keeps them.
  *
- * Each `step` may cut the power; then every pending sector is kept or lost at random, and what is left is held against
- * the oracle: a sector is what the last completed flush made of it, or something written later; a snapshot is what it
- * was. While the power is on, a sector is what was written last. Now and then only the process dies, and the page cache
- * lives on. Then every rule is broken in turn, and has to be
- * missed: a test that cannot find a broken rule proves nothing.
+ * Each `step` may cut the power; then every pending sector is kept or lost at random, and what is left is
+ * held against the oracle: a sector is what the last completed flush made of it, or something written later;
+ * a snapshot is what it was. While the power is on, a sector is what was written last. Now and then only the
+ * process dies, and the page cache lives on. Then every rule is broken in turn, and has to be missed: a test
+ * that cannot find a broken rule proves nothing.
  */
 #include <setjmp.h>
 #include <stdbool.h>
@@ -62,8 +62,8 @@ enum ending { CUT, FAILED_SYNC };
 
 typedef uint32_t value;
 
-/* Something on disk: as a cut leaves it at worst, and as the page cache has it. `clean`: a sync failed, and the kernel
- * will not write it any more. */
+/* Something on disk: as a cut leaves it at worst, and as the page cache has it. `clean`: a sync failed, and
+ * the kernel will not write it any more. */
 struct cell {
     value durable, cached;
     bool clean;
@@ -99,8 +99,8 @@ struct model {
     unsigned now;
     value next_value;
 
-    int claimed;  /* the block that a write is busy with, or -1 */
-    int nested;   /* inside an operation that another one interrupts */
+    int claimed; /* the block that a write is busy with, or -1 */
+    int nested;  /* inside an operation that another one interrupts */
     bool in_flush;
     bool just_opened; /* no round has run yet */
     bool touched;     /* something was changed since */
@@ -139,7 +139,8 @@ static void put(struct model *m, struct cell *cell, value v)
 }
 
 /* Calls `fn` for everything of a layer that is data, or map. */
-static void each_cell(struct model *m, struct layer *l, bool map, void (*fn)(struct model *m, struct cell *cell))
+static void each_cell(struct model *m, struct layer *l, bool map,
+                      void (*fn)(struct model *m, struct cell *cell))
 {
     for (int b = 0; b < BLOCKS; b++)
         for (int s = 0; s < (map ? 1 : SECTORS); s++)
@@ -534,7 +535,8 @@ static bool run(struct model *m, uint64_t seed, enum rule broken)
 }
 
 /* The first seed at which a broken rule shows; 0: none. */
-static uint64_t first_failure(struct model *m, uint64_t first, uint64_t count, enum rule broken, unsigned long *cuts)
+static uint64_t first_failure(struct model *m, uint64_t first, uint64_t count, enum rule broken,
+                              unsigned long *cuts)
 {
     for (uint64_t seed = first; seed < first + count; seed++) {
         bool held = run(m, seed, broken);

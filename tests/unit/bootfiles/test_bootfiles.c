@@ -48,7 +48,8 @@ uint64_t volume_size_bytes(const struct volume *volume)
     return volume->size_bytes;
 }
 
-int volume_read(struct volume *volume, const struct iovec *vec, int count, uint64_t offset, enum volume_wait wait)
+int volume_read(struct volume *volume, const struct iovec *vec, int count, uint64_t offset,
+                enum volume_wait wait)
 {
     if (wait == VOLUME_NO_WAIT && !volume->in_memory)
         return -EAGAIN;
@@ -90,16 +91,19 @@ static int make_disk(void **state)
 
     assert_non_null(mkdtemp(folder));
     run("truncate -s 34M %s/disk && echo '2048,65536,c' | sfdisk -q %s/disk", folder, folder);
-    run("PATH=$PATH:/sbin:/usr/sbin mkfs.vfat -F 16 --offset 2048 %s/disk 32768 > %s/log 2>&1", folder, folder);
+    run("PATH=$PATH:/sbin:/usr/sbin mkfs.vfat -F 16 --offset 2048 %s/disk 32768 > %s/log 2>&1", folder,
+        folder);
     run("MTOOLS_SKIP_CHECK=1 mmd -i %s/disk@@1M ::current ::overlays", folder);
-    put("config.txt", "kernel=vmlinuz\ncmdline=params.txt\ninitramfs initrd.img followkernel\nos_prefix=current/\n");
+    put("config.txt",
+        "kernel=vmlinuz\ncmdline=params.txt\ninitramfs initrd.img followkernel\nos_prefix=current/\n");
     put("cmdline.txt", "quiet root=LABEL=writable\n");
     put("current/params.txt", "current root=LABEL=writable rw\n");
     put("current/vmlinuz", "a kernel");
     put("initrd.img", "an initramfs");
     put("empty.txt", "");
-    run("head -c 300000 /dev/urandom > %s/start4.elf && MTOOLS_SKIP_CHECK=1 mcopy -i %s/disk@@1M %s/start4.elf ::", folder,
-        folder, folder);
+    run("head -c 300000 /dev/urandom > %s/start4.elf && MTOOLS_SKIP_CHECK=1 mcopy -i %s/disk@@1M "
+        "%s/start4.elf ::",
+        folder, folder, folder);
     CLEANUP_FREE char *path = xasprintf("%s/disk", folder);
     disk.fd = open(path, O_RDWR);
     assert_int_equal(fstat(disk.fd, &status), 0);
@@ -116,7 +120,8 @@ static int remove_disk(void **state)
 
 /* ---- tests ---- */
 
-static const struct machine machine = {.id = 1, .name = "pi-01", .volume = "pi-01", .mac = {{0xdc, 0xa6, 0x32, 1, 2, 3}}};
+static const struct machine machine = {
+    .id = 1, .name = "pi-01", .volume = "pi-01", .mac = {{0xdc, 0xa6, 0x32, 1, 2, 3}}};
 
 #define OURS                                                                                                 \
     "ip=dhcp iscsi_initiator=iqn.2026-11.test:machine:dc-a6-32-01-02-03 "                                    \
@@ -126,7 +131,10 @@ static int open_kind(enum boot_plan_kind kind, const char *path, struct bootfile
 {
     const struct bootfiles_options options = {.iqn_prefix = "iqn.2026-11.test", .iscsi_port = 3260};
     struct bootfiles *bootfiles = bootfiles_new(&options);
-    const struct bootfile_request request = {.machine = &machine, .kind = kind, .path = path, .server = 0xc0000201,
+    const struct bootfile_request request = {.machine = &machine,
+                                             .kind = kind,
+                                             .path = path,
+                                             .server = 0xc0000201,
                                              .base_url = "tftp://192.0.2.1/"};
     struct error error = {0};
 
@@ -137,7 +145,8 @@ static int open_kind(enum boot_plan_kind kind, const char *path, struct bootfile
     return r;
 }
 
-static void assert_content(enum boot_plan_kind kind, const char *path, enum boot_role role, const char *content)
+static void assert_content(enum boot_plan_kind kind, const char *path, enum boot_role role,
+                           const char *content)
 {
     CLEANUP(cleanup_bootfile) struct bootfile *file = NULL;
     char buffer[4096] = "";
@@ -176,7 +185,8 @@ static void files_come_from_the_disk(void **state)
 
 static void what_is_not_there(void **state)
 {
-    static const char *const paths[] = {"recovery.elf", "overlays", "overlays/x", "config.txt/x", "current/cmdline.txt"};
+    static const char *const paths[] = {"recovery.elf", "overlays", "overlays/x", "config.txt/x",
+                                        "current/cmdline.txt"};
     struct bootfile *file;
 
     for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
@@ -187,16 +197,19 @@ static void what_is_not_there(void **state)
 
 static void command_lines_are_rewritten_wherever_they_are(void **state)
 {
-    assert_content(BOOT_PLAN_CMDLINE, "cmdline.txt", BOOT_ROLE_CMDLINE, "quiet " OURS " root=LABEL=writable\n");
+    assert_content(BOOT_PLAN_CMDLINE, "cmdline.txt", BOOT_ROLE_CMDLINE,
+                   "quiet " OURS " root=LABEL=writable\n");
     /* By the name that config.txt gives it. */
-    assert_content(BOOT_PLAN_FILE, "current/params.txt", BOOT_ROLE_CMDLINE, "current " OURS " root=LABEL=writable rw\n");
+    assert_content(BOOT_PLAN_FILE, "current/params.txt", BOOT_ROLE_CMDLINE,
+                   "current " OURS " root=LABEL=writable rw\n");
 }
 
 static void an_ipxe_script_names_what_config_txt_names(void **state)
 {
     assert_content(BOOT_PLAN_IPXE, "boot.ipxe", BOOT_ROLE_FIRMWARE,
                    "#!ipxe\n"
-                   "kernel tftp://192.0.2.1/current/vmlinuz current " OURS " root=LABEL=writable rw initrd=initrd.img\n"
+                   "kernel tftp://192.0.2.1/current/vmlinuz current " OURS
+                   " root=LABEL=writable rw initrd=initrd.img\n"
                    "initrd --name initrd.img tftp://192.0.2.1/initrd.img\n"
                    "boot\n");
 }
@@ -219,7 +232,8 @@ static void an_opened_file_keeps_its_volume_and_may_have_to_wait(void **state)
 static void the_next_request_sees_what_the_machine_wrote(void **state)
 {
     put("cmdline.txt", "updated root=LABEL=writable\n");
-    assert_content(BOOT_PLAN_CMDLINE, "cmdline.txt", BOOT_ROLE_CMDLINE, "updated " OURS " root=LABEL=writable\n");
+    assert_content(BOOT_PLAN_CMDLINE, "cmdline.txt", BOOT_ROLE_CMDLINE,
+                   "updated " OURS " root=LABEL=writable\n");
     put("config.txt", "kernel=nowhere.img\n");
     struct bootfile *file;
     assert_int_equal(open_kind(BOOT_PLAN_IPXE, "boot.ipxe", &file), -ENODATA);

@@ -112,7 +112,8 @@ static void too_much_said(void **state)
     size_t used = 0;
 
     for (int i = 0; i < 200; i++)
-        used += (size_t)snprintf(content + used, sizeof(content) - used, "kernel=k%d.img\nos_prefix=p%d/\n", i, i);
+        used += (size_t)snprintf(content + used, sizeof(content) - used, "kernel=k%d.img\nos_prefix=p%d/\n",
+                                 i, i);
     struct config_txt config = parse(content);
     assert_string_equal(config.kernel, "k199.img");
     assert_int_equal(config.name_count, CONFIG_TXT_NAMES_MAX);

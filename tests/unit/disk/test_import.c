@@ -262,8 +262,8 @@ static void qcow2_goes_through_qemu_img(void **state)
         assert_same_as("cat disk.img", result.sha256);
         assert_same_as(cat, result.source_sha256);
     }
-    assert_int_equal(import_pipe("disk.qcow2"), -ESPIPE);
-    assert_non_null(strstr(error.text, "not from a pipe"));
+    assert_int_equal(import_pipe("disk.qcow2"), 0);
+    assert_same_as("cat disk.img", result.sha256);
     run("qemu-img create -q -f qcow2 -b disk.img -F raw over.qcow2");
     assert_refused("over.qcow2", -EOPNOTSUPP, "backing file");
     run("qemu-img create -q -f qcow2 -o data_file=outside.raw outer.qcow2 9M");

@@ -41,9 +41,12 @@ static const struct machine *by_address(void *arg, uint32_t address)
 
 static const struct boot_lookup lookup = {.by_mac = by_mac, .by_serial = by_serial, .by_address = by_address};
 
-static const struct boot_asker pi_01 = {.address = 0xc0a81465, .mac_known = true, .mac = {{0xdc, 0xa6, 0x32, 1, 2, 3}}};
-static const struct boot_asker pi_02 = {.address = 0xc0a81466, .mac_known = true, .mac = {{0xdc, 0xa6, 0x32, 1, 2, 4}}};
-static const struct boot_asker pc_03 = {.address = 0xc0a81467, .mac_known = true, .mac = {{0x52, 0x54, 0, 1, 2, 5}}};
+static const struct boot_asker pi_01 = {
+    .address = 0xc0a81465, .mac_known = true, .mac = {{0xdc, 0xa6, 0x32, 1, 2, 3}}};
+static const struct boot_asker pi_02 = {
+    .address = 0xc0a81466, .mac_known = true, .mac = {{0xdc, 0xa6, 0x32, 1, 2, 4}}};
+static const struct boot_asker pc_03 = {
+    .address = 0xc0a81467, .mac_known = true, .mac = {{0x52, 0x54, 0, 1, 2, 5}}};
 static const struct boot_asker nobody = {.address = 0xc0a81468, .mac_known = true, .mac = stranger};
 static const struct boot_asker routed = {.address = 0x0a000001};
 static const struct boot_asker reserved = {.address = 0xc0a81402};
@@ -91,9 +94,23 @@ static void plain_paths_lose_what_firmware_puts_around_them(void **state)
 
 static void hostile_paths_are_refused(void **state)
 {
-    static const char *const paths[] = {"", "/", "//", ".", "./", "..", "../config.txt", "/../config.txt", "a/../../b",
-                                        "..\\config.txt", "overlays/..", "overlays\\..\\..\\x", "1234abcd/../config.txt",
-                                        "a\nb", "a\x1b[2Jb", "\x7f", "a\tb"};
+    static const char *const paths[] = {"",
+                                        "/",
+                                        "//",
+                                        ".",
+                                        "./",
+                                        "..",
+                                        "../config.txt",
+                                        "/../config.txt",
+                                        "a/../../b",
+                                        "..\\config.txt",
+                                        "overlays/..",
+                                        "overlays\\..\\..\\x",
+                                        "1234abcd/../config.txt",
+                                        "a\nb",
+                                        "a\x1b[2Jb",
+                                        "\x7f",
+                                        "a\tb"};
     char longest[BOOT_PATH_SIZE + 10];
 
     for (size_t i = 0; i < ARRAY_SIZE(paths); i++)

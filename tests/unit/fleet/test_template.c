@@ -12,7 +12,7 @@ static const struct disk_location disk = {
 };
 
 #define OURS                                                                                                 \
-    "ip=dhcp iscsi_initiator=iqn.2026-11.internal.farboot:machine:dc-a6-32-01-02-03 "                       \
+    "ip=dhcp iscsi_initiator=iqn.2026-11.internal.farboot:machine:dc-a6-32-01-02-03 "                        \
     "iscsi_target_name=iqn.2026-11.internal.farboot:root:dc-a6-32-01-02-03 iscsi_target_ip=192.0.2.1"
 
 static void assert_cmdline(const char *before, const char *after, const struct disk_location *location)
@@ -35,22 +35,29 @@ static void command_lines_of_known_systems(void **state)
         const char *after;
     } rows[] = {
         /* Ubuntu 24.04 */
-        {"console=serial0,115200 multipath=off dwc_otg.lpm_enable=0 console=tty1 root=LABEL=writable rootfstype=ext4 "
+        {"console=serial0,115200 multipath=off dwc_otg.lpm_enable=0 console=tty1 root=LABEL=writable "
+         "rootfstype=ext4 "
          "rootwait fixrtc\n",
          "console=serial0,115200 multipath=off dwc_otg.lpm_enable=0 console=tty1 " OURS
          " root=LABEL=writable rootfstype=ext4 rootwait fixrtc\n"},
         /* Raspberry Pi OS, Bookworm, first boot */
-        {"console=serial0,115200 console=tty1 root=PARTUUID=4e639091-02 rootfstype=ext4 fsck.repair=yes rootwait quiet "
+        {"console=serial0,115200 console=tty1 root=PARTUUID=4e639091-02 rootfstype=ext4 fsck.repair=yes "
+         "rootwait quiet "
          "init=/usr/lib/raspberrypi-sys-mods/firstboot splash plymouth.ignore-serial-consoles",
-         "console=serial0,115200 console=tty1 " OURS " root=PARTUUID=4e639091-02 rootfstype=ext4 fsck.repair=yes "
+         "console=serial0,115200 console=tty1 " OURS
+         " root=PARTUUID=4e639091-02 rootfstype=ext4 fsck.repair=yes "
          "rootwait quiet splash plymouth.ignore-serial-consoles"},
         /* Raspberry Pi OS, Trixie */
-        {"console=serial0,115200 console=tty1 root=PARTUUID=4e639091-02 rootfstype=ext4 fsck.repair=yes rootwait resize\n",
-         "console=serial0,115200 console=tty1 " OURS " root=PARTUUID=4e639091-02 rootfstype=ext4 fsck.repair=yes "
+        {"console=serial0,115200 console=tty1 root=PARTUUID=4e639091-02 rootfstype=ext4 fsck.repair=yes "
+         "rootwait resize\n",
+         "console=serial0,115200 console=tty1 " OURS
+         " root=PARTUUID=4e639091-02 rootfstype=ext4 fsck.repair=yes "
          "rootwait resize\n"},
         /* Debian */
-        {"console=tty0 console=ttyS1,115200 root=LABEL=RASPIROOT rw fsck.repair=yes net.ifnames=0 rootwait\r\n",
-         "console=tty0 console=ttyS1,115200 " OURS " root=LABEL=RASPIROOT rw fsck.repair=yes net.ifnames=0 rootwait\r\n"},
+        {"console=tty0 console=ttyS1,115200 root=LABEL=RASPIROOT rw fsck.repair=yes net.ifnames=0 "
+         "rootwait\r\n",
+         "console=tty0 console=ttyS1,115200 " OURS
+         " root=LABEL=RASPIROOT rw fsck.repair=yes net.ifnames=0 rootwait\r\n"},
         /* prepared by hand for another target, in whatever case */
         {"ip=::::pi-01:eth0:dhcp ISCSI_INITIATOR=iqn.1993-08.org.debian:01:abc ISCSI_TARGET_NAME=iqn.x:y "
          "ISCSI_TARGET_IP=10.0.0.1 ISCSI_TARGET_PORT=3261 iscsi_auto rw rootwait root=UUID=0c1e",
@@ -138,18 +145,20 @@ static void an_ipxe_script_loads_and_boots(void **state)
     CLEANUP_TEXT struct text none = text_with_max(4096);
 
     assert_int_equal(make_script(&one, "console=ttyS0 root=LABEL=writable rw\nsecond line\n", 1), 0);
-    assert_string_equal(text_string(&one),
-                        "#!ipxe\n"
-                        "kernel tftp://192.0.2.1/current/vmlinuz console=ttyS0 root=LABEL=writable rw initrd=initrd.img\n"
-                        "initrd --name initrd.img tftp://192.0.2.1/current/initrd.img\n"
-                        "boot\n");
+    assert_string_equal(
+        text_string(&one),
+        "#!ipxe\n"
+        "kernel tftp://192.0.2.1/current/vmlinuz console=ttyS0 root=LABEL=writable rw initrd=initrd.img\n"
+        "initrd --name initrd.img tftp://192.0.2.1/current/initrd.img\n"
+        "boot\n");
     assert_int_equal(make_script(&two, "root=x", 2), 0);
-    assert_string_equal(text_string(&two), "#!ipxe\n"
-                                           "kernel tftp://192.0.2.1/current/vmlinuz root=x initrd=initrd.img "
-                                           "initrd=extra%20file.img\n"
-                                           "initrd --name initrd.img tftp://192.0.2.1/current/initrd.img\n"
-                                           "initrd --name extra%20file.img tftp://192.0.2.1/extra%20file.img\n"
-                                           "boot\n");
+    assert_string_equal(text_string(&two),
+                        "#!ipxe\n"
+                        "kernel tftp://192.0.2.1/current/vmlinuz root=x initrd=initrd.img "
+                        "initrd=extra%20file.img\n"
+                        "initrd --name initrd.img tftp://192.0.2.1/current/initrd.img\n"
+                        "initrd --name extra%20file.img tftp://192.0.2.1/extra%20file.img\n"
+                        "boot\n");
     /* A line must not end in a backslash: the next one would belong to it. */
     assert_int_equal(make_script(&none, "root=x tail\\", 0), 0);
     assert_string_equal(text_string(&none),
@@ -162,16 +171,17 @@ static void ipxe_does_not_interpret_a_command_line(void **state)
     CLEANUP_TEXT struct text refused = text_with_max(4096);
 
     assert_int_equal(make_script(&text, "a && b || #c ; d&&e $f ${g root=x && ; #", 0), 0);
-    assert_string_equal(text_string(&text),
-                        "#!ipxe\n"
-                        "set char-26:hex 26\n"
-                        "set char-7c:hex 7c\n"
-                        "set char-23:hex 23\n"
-                        "set char-3b:hex 3b\n"
-                        "kernel tftp://192.0.2.1/current/vmlinuz a ${char-26:string}& b ${char-7c:string}| "
-                        "${char-23:string}c ${char-3b:string} d&&e $f ${g root=x ${char-26:string}& ${char-3b:string} "
-                        "${char-23:string} \n"
-                        "boot\n");
+    assert_string_equal(
+        text_string(&text),
+        "#!ipxe\n"
+        "set char-26:hex 26\n"
+        "set char-7c:hex 7c\n"
+        "set char-23:hex 23\n"
+        "set char-3b:hex 3b\n"
+        "kernel tftp://192.0.2.1/current/vmlinuz a ${char-26:string}& b ${char-7c:string}| "
+        "${char-23:string}c ${char-3b:string} d&&e $f ${g root=x ${char-26:string}& ${char-3b:string} "
+        "${char-23:string} \n"
+        "boot\n");
     assert_int_equal(make_script(&refused, "root=x a=${net0/mac}", 0), -EINVAL);
 }
 

@@ -51,7 +51,8 @@ void fixture_import(struct fixture *f, const char *name, const void *bytes, size
         fail_msg("store_import_commit: %s", error.text);
 }
 
-void fixture_clone(struct fixture *f, const char *from, const char *snapshot, const char *name, uint64_t size_bytes)
+void fixture_clone(struct fixture *f, const char *from, const char *snapshot, const char *name,
+                   uint64_t size_bytes)
 {
     struct error error = {0};
 

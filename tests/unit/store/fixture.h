@@ -1,5 +1,6 @@
 /*
- * A store in a folder of its own under /tmp, and the shadow: what a volume must read as, kept in plain memory.
+ * A store in a folder of its own under /tmp, and the shadow: what a volume must read as, kept in plain
+ * memory.
  */
 #pragma once
 
@@ -21,7 +22,8 @@ void fixture_close(struct fixture *f);
 
 /* An image `name` with these bytes. */
 void fixture_import(struct fixture *f, const char *name, const void *bytes, size_t length_bytes);
-void fixture_clone(struct fixture *f, const char *from, const char *snapshot, const char *name, uint64_t size_bytes);
+void fixture_clone(struct fixture *f, const char *from, const char *snapshot, const char *name,
+                   uint64_t size_bytes);
 void fixture_snapshot(struct fixture *f, const char *volume, const char *name);
 struct volume *fixture_volume(struct fixture *f, const char *name);
 

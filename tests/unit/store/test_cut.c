@@ -1,9 +1,9 @@
 /*
- * The store on a disk that forgets (tests/store/simdisk): power cuts at every call of short random workloads, a second
- * one during recovery, and calls that fail.
+ * The store on a disk that forgets (tests/store/simdisk): power cuts at every call of short random workloads,
+ * a second one during recovery, and calls that fail.
  *
- * The oracle: every sector is what the last flush that was answered made of it, or something written later; a snapshot
- * that was answered is there, bit for bit; nothing is left that no row names.
+ * The oracle: every sector is what the last flush that was answered made of it, or something written later; a
+ * snapshot that was answered is there, bit for bit; nothing is left that no row names.
  */
 #include "fixture.h"
 
@@ -216,8 +216,10 @@ static void do_reopen_volume(struct run *r)
 }
 
 static void (*const operations[])(struct run *r) = {
-    do_write, do_write, do_write, do_write, do_write,    do_write,  do_zero,             do_zero,
-    do_zero,  do_flush, do_flush, do_flush, do_snapshot, do_resize, do_clone_and_delete, do_reopen_volume,
+    do_write,         do_write, do_write,    do_write,  do_write,
+    do_write,         do_zero,  do_zero,     do_zero,   do_flush,
+    do_flush,         do_flush, do_snapshot, do_resize, do_clone_and_delete,
+    do_reopen_volume,
 };
 
 static int import_image(struct run *r)
@@ -380,7 +382,8 @@ static struct run *new_run(void)
 {
     struct run *r = xcalloc(1, sizeof(*r));
 
-    COPY_STRING(r->folder, access("/dev/shm", W_OK) == 0 ? "/dev/shm/farboot-cut-XXXXXX" : "/tmp/farboot-cut-XXXXXX");
+    COPY_STRING(r->folder,
+                access("/dev/shm", W_OK) == 0 ? "/dev/shm/farboot-cut-XXXXXX" : "/tmp/farboot-cut-XXXXXX");
     assert_non_null(mkdtemp(r->folder));
     return r;
 }
@@ -491,7 +494,7 @@ int main(void)
         return EXIT_FAILURE;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     if (failed)
-        printf("failed at seed %llu, call %llu (FARBOOT_CUT_VERBOSE=1 says why)\n", (unsigned long long)where.seed,
-               (unsigned long long)where.call);
+        printf("failed at seed %llu, call %llu (FARBOOT_CUT_VERBOSE=1 says why)\n",
+               (unsigned long long)where.seed, (unsigned long long)where.call);
     return failed;
 }

@@ -111,11 +111,13 @@ static void do_compare_and_write(struct world *w, struct shadow *s)
     if (random_below(&w->random, 2)) {
         size_t at = random_below(&w->random, length_bytes);
         expected[at] ^= 0x10;
-        assert_int_equal(volume_compare_and_write(s->volume, expected, update, length_bytes, offset, &mismatch), -EILSEQ);
+        assert_int_equal(
+            volume_compare_and_write(s->volume, expected, update, length_bytes, offset, &mismatch), -EILSEQ);
         assert_int_equal(mismatch, at);
         return;
     }
-    assert_int_equal(volume_compare_and_write(s->volume, expected, update, length_bytes, offset, &mismatch), 0);
+    assert_int_equal(volume_compare_and_write(s->volume, expected, update, length_bytes, offset, &mismatch),
+                     0);
     memcpy(s->bytes + offset, update, length_bytes);
 }
 
@@ -143,7 +145,8 @@ static void do_resize(struct world *w, struct shadow *s)
 {
     struct error error;
     size_t blocks = s->size_bytes / VOLUME_BLOCK_BYTES;
-    size_t grown = blocks + random_below(&w->random, MIN(SIZE_MAX_BYTES / VOLUME_BLOCK_BYTES - blocks + 1, (size_t)4));
+    size_t grown =
+        blocks + random_below(&w->random, MIN(SIZE_MAX_BYTES / VOLUME_BLOCK_BYTES - blocks + 1, (size_t)4));
 
     assert_int_equal(store_volume_resize(w->f.store, s->name, grown * VOLUME_BLOCK_BYTES, &error), 0);
     s->size_bytes = grown * VOLUME_BLOCK_BYTES;
@@ -161,7 +164,8 @@ static void do_snapshot(struct world *w, struct shadow *s)
     fixture_snapshot(&w->f, s->name, kept->name);
 }
 
-static void add_volume(struct world *w, const char *from, const char *snapshot, const uint8_t *bytes, size_t size_bytes)
+static void add_volume(struct world *w, const char *from, const char *snapshot, const uint8_t *bytes,
+                       size_t size_bytes)
 {
     struct shadow *s = &w->volumes[w->volume_count];
 
@@ -205,8 +209,9 @@ static const struct {
     unsigned weight;
     void (*run)(struct world *w, struct shadow *s);
 } operations[] = {
-    {300, do_write}, {300, do_read},   {120, do_zero},   {60, do_compare_and_write}, {40, do_flush},
-    {20, do_extents}, {8, do_resize}, {6, do_snapshot}, {4, do_clone},              {6, do_reopen},
+    {300, do_write}, {300, do_read},   {120, do_zero}, {60, do_compare_and_write},
+    {40, do_flush},  {20, do_extents}, {8, do_resize}, {6, do_snapshot},
+    {4, do_clone},   {6, do_reopen},
 };
 
 static void run_one(struct world *w)

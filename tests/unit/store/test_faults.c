@@ -16,8 +16,8 @@ static struct faults {
     int map_write_error;
     int sync_error;
     int punch_error;
-    bool nothing_cached;       /* every no_wait read would wait */
-    bool waiting_forbidden;    /* a read that may wait fails the test */
+    bool nothing_cached;    /* every no_wait read would wait */
+    bool waiting_forbidden; /* a read that may wait fails the test */
     unsigned opens_of_layer_1;
     unsigned syncs;
     unsigned map_writes;
@@ -34,7 +34,8 @@ static int faulty_open(void *context, const char *path, int flags)
     return fd;
 }
 
-static ssize_t faulty_preadv(void *context, int fd, const struct iovec *vec, int count, uint64_t offset, bool no_wait)
+static ssize_t faulty_preadv(void *context, int fd, const struct iovec *vec, int count, uint64_t offset,
+                             bool no_wait)
 {
     if (no_wait && faults.nothing_cached)
         return -EAGAIN;

@@ -1,9 +1,11 @@
 /*
- * Several threads on one volume. Each writer has sectors of its own, and the sectors of different writers lie in the
- * same blocks: a copy-up that forgets a neighbour is seen. A sector's number only grows, so a reader that sees it
- * shrink has seen a write undone.
+ * Several threads on one volume. Each writer has sectors of its own, and the sectors of different writers lie
+ * in the same blocks: a copy-up that forgets a neighbour is seen. A sector's number only grows, so a reader
+ * that sees it shrink has seen a write undone.
  */
 #include "fixture.h"
+
+#include "store/io.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -61,9 +63,11 @@ static void *write_own_sectors(void *arg)
         fill_sector(sector, round);
         if (random_below(&w->random, 4) == 0) {
             fill_sector(old, s->last[at]);
-            w->rc = volume_compare_and_write(s->volume, old, sector, sizeof(sector), at * sizeof(sector), &mismatch);
+            w->rc = volume_compare_and_write(s->volume, old, sector, sizeof(sector), at * sizeof(sector),
+                                             &mismatch);
         } else {
-            w->rc = write_bytes(s->volume, sector, sizeof(sector), at * sizeof(sector), random_below(&w->random, 50) == 0);
+            w->rc = write_bytes(s->volume, sector, sizeof(sector), at * sizeof(sector),
+                                random_below(&w->random, 50) == 0);
         }
         s->last[at] = round;
     }
@@ -111,7 +115,9 @@ static void *make_snapshots(void *arg)
     for (int i = 0; !w->rc && i < SNAPSHOTS; i++) {
         snprintf(name, sizeof(name), "s%d", i);
         w->rc = store_snapshot_create(w->shared->f.store, "v", name, NULL, NULL);
-        w->rc = w->rc ?: store_volume_resize(w->shared->f.store, "v", (uint64_t)(BLOCKS + i) * VOLUME_BLOCK_BYTES, NULL);
+        w->rc = w->rc
+                    ?: store_volume_resize(w->shared->f.store, "v",
+                                           (uint64_t)(BLOCKS + i) * VOLUME_BLOCK_BYTES, NULL);
         usleep(3000);
     }
     return NULL;
@@ -126,7 +132,9 @@ static void *open_and_close(void *arg)
 
     while (!w->rc && !atomic_load(&w->shared->done)) {
         w->rc = store_volume_open(w->shared->f.store, "clone", &volume);
-        w->rc = w->rc ?: write_bytes(volume, sector, sizeof(sector), 4096 * random_below(&w->random, BLOCKS), false);
+        w->rc = w->rc
+                    ?: write_bytes(volume, sector, sizeof(sector), 4096 * random_below(&w->random, BLOCKS),
+                                   false);
         if (!w->rc)
             volume_unref(volume);
     }
@@ -150,7 +158,8 @@ static void check_final(struct shared *s)
     uint8_t sector[VOLUME_SECTOR_BYTES], expected[VOLUME_SECTOR_BYTES];
 
     for (size_t at = 0; at < SECTORS; at++) {
-        assert_int_equal(read_bytes(s->volume, sector, sizeof(sector), at * sizeof(sector), VOLUME_MAY_WAIT), 0);
+        assert_int_equal(read_bytes(s->volume, sector, sizeof(sector), at * sizeof(sector), VOLUME_MAY_WAIT),
+                         0);
         fill_sector(expected, s->last[at]);
         assert_memory_equal(sector, expected, sizeof(sector));
     }
@@ -169,7 +178,8 @@ static void check_snapshots(struct shared *s)
         struct volume *volume = fixture_volume(&s->f, clone);
         for (size_t at = 0; at < SECTORS; at++) {
             uint8_t sector[VOLUME_SECTOR_BYTES], whole[VOLUME_SECTOR_BYTES];
-            assert_int_equal(read_bytes(volume, sector, sizeof(sector), at * sizeof(sector), VOLUME_MAY_WAIT), 0);
+            assert_int_equal(read_bytes(volume, sector, sizeof(sector), at * sizeof(sector), VOLUME_MAY_WAIT),
+                             0);
             fill_sector(whole, first_stamp(sector));
             assert_memory_equal(sector, whole, sizeof(sector));
             assert_in_range(first_stamp(sector), before[at], s->last[at]);
@@ -225,13 +235,25 @@ static void *hit_one_block(void *arg)
     for (uint64_t block = 0; !w->rc && block < BLOCKS; block++) {
         pthread_barrier_wait(&w->shared->barrier);
         fill_sector(sector, block + 1);
-        w->rc = write_bytes(w->shared->volume, sector, sizeof(sector), block * 4096 + w->number * sizeof(sector), false);
+        w->rc = write_bytes(w->shared->volume, sector, sizeof(sector),
+                            block * 4096 + w->number * sizeof(sector), false);
     }
     return NULL;
 }
 
+/* Long enough between what copy-up reads and what it writes for everyone else to come in. */
+static ssize_t slow_preadv(void *context, int fd, const struct iovec *vec, int count, uint64_t offset,
+                           bool no_wait)
+{
+    ssize_t got = store_io_system.preadv(context, fd, vec, count, offset, no_wait);
+
+    usleep(500);
+    return got;
+}
+
 static void a_block_is_copied_up_once(void **state)
 {
+    struct store_io io = store_io_system;
     static uint8_t image[BLOCKS * VOLUME_BLOCK_BYTES], expected[sizeof(image)];
     struct shared *s = xcalloc(1, sizeof(*s));
     struct worker writers[WRITERS];
@@ -242,7 +264,8 @@ static void a_block_is_copied_up_once(void **state)
         for (size_t i = 0; i < WRITERS; i++)
             fill_sector(expected + block * 4096 + i * VOLUME_SECTOR_BYTES, block + 1);
     pthread_barrier_init(&s->barrier, NULL, WRITERS);
-    fixture_open(&s->f, NULL);
+    io.preadv = slow_preadv;
+    fixture_open(&s->f, &io);
     fixture_import(&s->f, "image", image, sizeof(image));
     fixture_clone(&s->f, "image", NULL, "v", 0);
     s->volume = fixture_volume(&s->f, "v");

@@ -229,10 +229,10 @@ static void a_volume_goes_with_its_layers(void **state)
     struct tree_test *t = *state;
     struct error error = {0};
 
-    fixture_clone(&t->f, "image", NULL, "a", 0);          /* layer 2 */
-    fixture_snapshot(&t->f, "a", "s");                    /* layer 3 */
-    fixture_clone(&t->f, "a", "s", "b", 0);               /* layer 4, on layer 2 */
-    fixture_clone(&t->f, "a", "pristine", "c", 0);        /* layer 5, on the image */
+    fixture_clone(&t->f, "image", NULL, "a", 0);   /* layer 2 */
+    fixture_snapshot(&t->f, "a", "s");             /* layer 3 */
+    fixture_clone(&t->f, "a", "s", "b", 0);        /* layer 4, on layer 2 */
+    fixture_clone(&t->f, "a", "pristine", "c", 0); /* layer 5, on the image */
     struct volume *a = fixture_volume(&t->f, "a");
     assert_int_equal(store_volume_delete(t->f.store, "a", &error), -EBUSY);
     volume_unref(a);
@@ -368,7 +368,8 @@ static void a_map_of_another_layer_is_refused(void **state)
 
     fixture_clone(&t->f, "image", NULL, "a", 0);
     fixture_clone(&t->f, "image", NULL, "b", 0);
-    assert_int_equal(rename(layer_path(from, t->f.folder, 2, "map"), layer_path(to, t->f.folder, 3, "map")), 0);
+    assert_int_equal(rename(layer_path(from, t->f.folder, 2, "map"), layer_path(to, t->f.folder, 3, "map")),
+                     0);
     assert_int_equal(store_volume_open(t->f.store, "b", &volume), -EUCLEAN);
 }
 

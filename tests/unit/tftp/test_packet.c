@@ -8,7 +8,11 @@ static void a_raspberry_pi_request(void **state)
 {
     struct tftp_request request;
 
-    assert_int_equal(DECODE("\0\1" "1234abcd/start4.elf\0octet\0tsize\0" "0\0blksize\0" "1468\0", &request),
+    assert_int_equal(DECODE("\0\1"
+                            "1234abcd/start4.elf\0octet\0tsize\0"
+                            "0\0blksize\0"
+                            "1468\0",
+                            &request),
                      TFTP_REQUEST_READ);
     assert_string_equal(request.path, "1234abcd/start4.elf");
     assert_int_equal(request.mode, TFTP_MODE_OCTET);
@@ -23,7 +27,11 @@ static void names_and_modes_are_read_without_case(void **state)
 {
     struct tftp_request request;
 
-    assert_int_equal(DECODE("\0\1a\0NetASCII\0BLKSIZE\0" "1024\0WindowSize\0" "8\0TimeOut\0" "5\0", &request),
+    assert_int_equal(DECODE("\0\1a\0NetASCII\0BLKSIZE\0"
+                            "1024\0WindowSize\0"
+                            "8\0TimeOut\0"
+                            "5\0",
+                            &request),
                      TFTP_REQUEST_READ);
     assert_int_equal(request.mode, TFTP_MODE_NETASCII);
     assert_int_equal(request.options.blksize, 1024);
@@ -37,7 +45,10 @@ static void odd_requests_of_real_firmware(void **state)
 
     assert_int_equal(DECODE("\0\1grub.efi\xff\0octet\0", &request), TFTP_REQUEST_READ);
     assert_string_equal(request.path, "grub.efi");
-    assert_int_equal(DECODE("\0\1grub.efi\0\0octet\0tsize\0" "0\0", &request), TFTP_REQUEST_READ);
+    assert_int_equal(DECODE("\0\1grub.efi\0\0octet\0tsize\0"
+                            "0\0",
+                            &request),
+                     TFTP_REQUEST_READ);
     assert_string_equal(request.path, "grub.efi");
     assert_true(request.options.has_tsize);
 }
@@ -46,20 +57,32 @@ static void options_that_are_none_are_absent(void **state)
 {
     struct tftp_request request;
 
-    assert_int_equal(DECODE("\0\1a\0octet\0blksize\0" "7\0tsize\0-1\0timeout\0" "256\0windowsize\0" "0\0", &request),
+    assert_int_equal(DECODE("\0\1a\0octet\0blksize\0"
+                            "7\0tsize\0-1\0timeout\0"
+                            "256\0windowsize\0"
+                            "0\0",
+                            &request),
                      TFTP_REQUEST_READ);
     assert_false(request.options.has_blksize);
     assert_false(request.options.has_tsize);
     assert_false(request.options.has_timeout);
     assert_false(request.options.has_windowsize);
-    assert_int_equal(DECODE("\0\1a\0octet\0blksize\0" "99999999999999999999999\0tsize\0" "1e3\0timeout\0 5\0"
-                            "multicast\0\0windowsize\0" "65536\0blksize\0", &request), TFTP_REQUEST_READ);
+    assert_int_equal(DECODE("\0\1a\0octet\0blksize\0"
+                            "99999999999999999999999\0tsize\0"
+                            "1e3\0timeout\0 5\0"
+                            "multicast\0\0windowsize\0"
+                            "65536\0blksize\0",
+                            &request),
+                     TFTP_REQUEST_READ);
     assert_false(request.options.has_blksize);
     assert_false(request.options.has_tsize);
     assert_false(request.options.has_timeout);
     assert_false(request.options.has_windowsize);
     /* A value without its NUL. */
-    assert_int_equal(DECODE("\0\1a\0octet\0blksize\0" "1024", &request), TFTP_REQUEST_READ);
+    assert_int_equal(DECODE("\0\1a\0octet\0blksize\0"
+                            "1024",
+                            &request),
+                     TFTP_REQUEST_READ);
     assert_false(request.options.has_blksize);
 }
 
@@ -70,7 +93,10 @@ static void endless_options_end(void **state)
 
     for (size_t i = 10; i + 4 <= 10 + 4 * TFTP_OPTIONS_MAX; i += 4)
         memcpy(packet + i, "x\0y", 4);
-    memcpy(packet + 10 + 4 * TFTP_OPTIONS_MAX, "blksize\0" "1024", 13);
+    memcpy(packet + 10 + 4 * TFTP_OPTIONS_MAX,
+           "blksize\0"
+           "1024",
+           13);
     assert_int_equal(tftp_decode_request(packet, sizeof(packet), &request), TFTP_REQUEST_READ);
     assert_false(request.options.has_blksize);
 }
@@ -121,10 +147,18 @@ static void replies_of_a_client(void **state)
 
 static void what_we_send(void **state)
 {
-    const struct tftp_options options = {.has_tsize = true, .tsize = UINT64_MAX, .has_blksize = true, .blksize = 65464,
-                                         .has_timeout = true, .timeout = 255, .has_windowsize = true,
+    const struct tftp_options options = {.has_tsize = true,
+                                         .tsize = UINT64_MAX,
+                                         .has_blksize = true,
+                                         .blksize = 65464,
+                                         .has_timeout = true,
+                                         .timeout = 255,
+                                         .has_windowsize = true,
                                          .windowsize = 65535};
-    static const char oack[] = "\0\6tsize\0" "18446744073709551615\0blksize\0" "65464\0timeout\0" "255\0windowsize\0"
+    static const char oack[] = "\0\6tsize\0"
+                               "18446744073709551615\0blksize\0"
+                               "65464\0timeout\0"
+                               "255\0windowsize\0"
                                "65535";
     uint8_t packet[TFTP_OACK_MAX_BYTES];
     char text[500];
@@ -132,7 +166,10 @@ static void what_we_send(void **state)
     assert_int_equal(tftp_encode_oack(packet, &options), sizeof(oack));
     assert_memory_equal(packet, oack, sizeof(oack));
     assert_int_equal(tftp_encode_oack(packet, &(struct tftp_options){.has_tsize = true, .tsize = 0}), 10);
-    assert_memory_equal(packet, "\0\6tsize\0" "0", 10);
+    assert_memory_equal(packet,
+                        "\0\6tsize\0"
+                        "0",
+                        10);
     tftp_encode_data_header(packet, 0xfffe);
     assert_memory_equal(packet, "\0\3\xff\xfe", 4);
     assert_int_equal(tftp_encode_error(packet, TFTP_ERROR_NOT_FOUND, "no"), 7);

@@ -40,7 +40,8 @@ static void error(struct tftp_transfer *t, uint8_t code, const char *text)
     tftp_transfer_receive(t, packet, 5 + strlen(text), 0);
 }
 
-static void expect_at(struct tftp_transfer *t, uint64_t now_ms, enum tftp_step step, uint64_t number, uint32_t length)
+static void expect_at(struct tftp_transfer *t, uint64_t now_ms, enum tftp_step step, uint64_t number,
+                      uint32_t length)
 {
     struct tftp_block block = {0};
 
@@ -278,7 +279,8 @@ static void a_slow_disk_is_not_the_clients_silence(void **state)
 
 static void windows(void **state)
 {
-    struct tftp_transfer t = begin((struct tftp_options){.has_windowsize = true, .windowsize = 4}, 512 * 9 + 1);
+    struct tftp_transfer t =
+        begin((struct tftp_options){.has_windowsize = true, .windowsize = 4}, 512 * 9 + 1);
 
     expect(&t, TFTP_STEP_OACK);
     ack(&t, 0);
@@ -469,8 +471,8 @@ static void a_bad_network(void **state)
     for (unsigned seed = 1; seed <= 200; seed++) {
         uint32_t random = seed * 2654435761u;
         uint32_t windowsize = 1 + seed % 8;
-        struct tftp_transfer t = begin(
-            (struct tftp_options){.has_windowsize = true, .windowsize = windowsize}, 512 * 100 + 7);
+        struct tftp_transfer t =
+            begin((struct tftp_options){.has_windowsize = true, .windowsize = windowsize}, 512 * 100 + 7);
         struct tftp_block block;
         uint64_t now_ms = 0;
         uint64_t have = 0; /* the client's last block in order */
@@ -480,7 +482,8 @@ static void a_bad_network(void **state)
         while (t.outcome == TFTP_RUNNING) {
             enum tftp_step step;
             uint64_t since_ack = 0;
-            while ((step = tftp_transfer_next(&t, now_ms, &block)) == TFTP_STEP_DATA || step == TFTP_STEP_OACK) {
+            while ((step = tftp_transfer_next(&t, now_ms, &block)) == TFTP_STEP_DATA ||
+                   step == TFTP_STEP_OACK) {
                 random = random * 1664525 + 1013904223;
                 bool lost = (random >> 16) % 10 == 0;
                 if (lost)
