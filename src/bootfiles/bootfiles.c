@@ -71,7 +71,7 @@ static int read_config(struct opened *opened)
     if (r == -ENOENT || r == -EISDIR || r == -EFBIG)
         return 0;
     if (r < 0)
-        return error_set_errno(opened->error, r, "%s: config.txt", opened->request->machine->name);
+        return error_set_errno(opened->error, r, "config.txt");
     config_txt_parse(&opened->config, content, length, &files);
     return 0;
 }
@@ -84,15 +84,15 @@ static int open_partition(struct opened *opened)
     int r = store_volume_open(opened->bootfiles->store, machine->volume, &opened->volume);
 
     if (r < 0)
-        return error_set_errno(opened->error, r, "%s: its disk", machine->name);
+        return error_set_errno(opened->error, r, "its disk");
     struct disk_source disk = disk_source_over_volume(opened->volume);
     r = boot_partition_find(&disk, VOLUME_MAY_WAIT, &boot, &number);
     if (r == 0)
         r = fat_open(&boot, VOLUME_MAY_WAIT, &opened->fat);
     if (r == -ENOENT)
-        return error_set(opened->error, -ENODATA, "%s: its disk has no boot partition (FAT)", machine->name);
+        return error_set(opened->error, -ENODATA, "its disk has no boot partition (FAT)");
     if (r < 0)
-        return error_set_errno(opened->error, r, "%s: its boot partition", machine->name);
+        return error_set_errno(opened->error, r, "its boot partition");
     return read_config(opened);
 }
 
@@ -121,8 +121,7 @@ static int report_fat(struct opened *opened, int r, const char *path)
     /* A name that leads to no file is an everyday answer and needs no sentence. */
     if (r == -ENOENT || r == -ENOTDIR || r == -EISDIR)
         return -ENOENT;
-    return error_set_errno(opened->error, r, "%s: %s", opened->request->machine->name,
-                           quote_into(quoted, sizeof(quoted), path, strlen(path)));
+    return error_set_errno(opened->error, r, "%s", quote_into(quoted, sizeof(quoted), path, strlen(path)));
 }
 
 static int open_file(struct opened *opened, const char *path, struct bootfile **file)
@@ -162,8 +161,7 @@ static int rewrite_cmdline(struct opened *opened, const char *path, struct text 
         return report_fat(opened, r, path);
     r = template_cmdline(to, content, length, &disk);
     if (r < 0)
-        return error_set(opened->error, r, "%s: its kernel command line is too long or not a text",
-                         opened->request->machine->name);
+        return error_set(opened->error, r, "its kernel command line is too long or not a text");
     return 0;
 }
 
@@ -239,15 +237,13 @@ static void find_initramfs(struct opened *opened, struct ipxe_names *names)
 
 static int find_ipxe_names(struct opened *opened, struct ipxe_names *names)
 {
-    const char *machine = opened->request->machine->name;
     const char *cmdline = opened->config.cmdline[0] ? opened->config.cmdline : "cmdline.txt";
 
     if (!find_kernel(opened, names))
-        return error_set(opened->error, -ENODATA, "%s: no kernel for iPXE in its boot partition", machine);
+        return error_set(opened->error, -ENODATA, "no kernel for iPXE in its boot partition");
     find_initramfs(opened, names);
     if (!find_file(opened, cmdline, names->cmdline))
-        return error_set(opened->error, -ENODATA, "%s: no cmdline.txt for iPXE in its boot partition",
-                         machine);
+        return error_set(opened->error, -ENODATA, "no cmdline.txt for iPXE in its boot partition");
     return 0;
 }
 
@@ -271,8 +267,7 @@ static int open_ipxe(struct opened *opened, struct bootfile **file)
         script.initramfs[i] = names.initramfs[i];
     r = template_ipxe(&text, &script);
     if (r < 0)
-        return error_set(opened->error, r, "%s: iPXE cannot pass on its kernel command line",
-                         opened->request->machine->name);
+        return error_set(opened->error, r, "iPXE cannot pass on its kernel command line");
     *file = bootfile_of_text(&text, BOOT_ROLE_FIRMWARE);
     return 0;
 }

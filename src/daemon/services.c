@@ -17,6 +17,7 @@
 #include "tftp/service.h"
 
 #include <event2/event.h>
+#include <ifaddrs.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -136,7 +137,7 @@ static void start_threads(struct services *s)
     s->control = loop_new("control");
     s->data_count = MIN(cpus, (size_t)DATA_LOOPS_MAX);
     for (size_t i = 0; i < s->data_count; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof(name), "data-%zu", i + 1);
         s->data[i] = loop_new(name);
         loop_start(s->data[i]);
@@ -274,16 +275,26 @@ static size_t tell_dhcp_servers(void *arg, struct api_dhcp_server *to, size_t ma
     return count;
 }
 
+/* Those that are configured, with the addresses that they have now; one without an address is told, too. */
 static size_t tell_interfaces(void *arg, struct api_interface *to, size_t max)
 {
     const struct services *s = arg;
-    struct dhcp_interface interfaces[DHCP_INTERFACES_MAX];
-    size_t count = s->dhcp ? dhcp_service_interfaces(s->dhcp, interfaces, MIN(max, ARRAY_SIZE(interfaces))) : 0;
+    size_t count = MIN(s->config->interface_count, max);
+    struct ifaddrs *addresses = NULL;
 
+    getifaddrs(&addresses);
     for (size_t i = 0; i < count; i++) {
-        to[i] = (struct api_interface){.address = interfaces[i].address, .prefix_length = interfaces[i].prefix_length};
-        COPY_STRING(to[i].name, interfaces[i].name);
+        to[i] = (struct api_interface){0};
+        COPY_STRING(to[i].name, s->config->interfaces[i]);
+        for (const struct ifaddrs *a = addresses; a && !to[i].address; a = a->ifa_next) {
+            if (!a->ifa_addr || a->ifa_addr->sa_family != AF_INET || !string_equal(a->ifa_name, to[i].name))
+                continue;
+            to[i].address = inet_of_sockaddr((const struct sockaddr_in *)a->ifa_addr);
+            to[i].prefix_length =
+                (uint8_t)__builtin_popcount(inet_of_sockaddr((const struct sockaddr_in *)a->ifa_netmask));
+        }
     }
+    freeifaddrs(addresses);
     return count;
 }
 

@@ -533,16 +533,3 @@ void dhcp_service_stop(struct dhcp_service *service)
     service->stopped = true;
     release_if_last(service);
 }
-
-size_t dhcp_service_interfaces(const struct dhcp_service *service, struct dhcp_interface *to, size_t max)
-{
-    size_t count = MIN(service->door_count, max);
-
-    for (size_t i = 0; i < count; i++) {
-        struct dhcp_port port = service->doors[i].port;
-        dhcp_port_refresh(&port);
-        to[i] = (struct dhcp_interface){.address = port.address, .prefix_length = port.prefix_length};
-        COPY_STRING(to[i].name, port.name);
-    }
-    return count;
-}

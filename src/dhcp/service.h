@@ -33,13 +33,6 @@ struct dhcp_service_options {
     void *other_server_arg;
 };
 
-/* An interface that is served, as it is now. */
-struct dhcp_interface {
-    char name[16];
-    uint32_t address; /* 0: it has none yet, and nothing is answered there */
-    uint8_t prefix_length;
-};
-
 /* Binds ports 67 and 4011 on each interface and opens its raw frames. Needs privilege; before it is dropped. */
 int dhcp_service_open(const char *const *interfaces, size_t count, struct dhcp_service **service, struct error *error);
 /* Reads the leases (may block) and answers from now on. Before the loop runs, or on it. */
@@ -47,6 +40,3 @@ int dhcp_service_start(struct dhcp_service *service, const struct dhcp_service_o
 /* Answers no more and closes its sockets; leases on their way to the disk are finished without a reply, the last one
  * frees what remains. On the loop, or when it does not run. NULL is fine, and a service that was never started. */
 void dhcp_service_stop(struct dhcp_service *service);
-
-/* Fills at most `max`, gives their number. */
-size_t dhcp_service_interfaces(const struct dhcp_service *service, struct dhcp_interface *to, size_t max);

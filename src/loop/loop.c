@@ -14,11 +14,12 @@ struct loop {
     struct event_base *base;
     struct event *calls_event;
     char name[16];
-    pthread_t thread;
+    pthread_t thread; /* that loop_start made; valid while `started` */
     bool started;
-    bool running; /* `thread` is valid and inside loop_run */
 
-    pthread_mutex_t lock; /* guards the two call pointers and `running` */
+    pthread_mutex_t lock; /* guards all below */
+    bool running;
+    pthread_t runner; /* the thread inside loop_run; valid while `running` */
     struct loop_call_entry *first_call;
     struct loop_call_entry **last_call;
 };
@@ -96,7 +97,7 @@ void loop_free(struct loop *loop)
 static void loop_set_running(struct loop *loop, bool running)
 {
     pthread_mutex_lock(&loop->lock);
-    loop->thread = pthread_self();
+    loop->runner = pthread_self();
     loop->running = running;
     pthread_mutex_unlock(&loop->lock);
 }
@@ -120,14 +121,9 @@ static void *loop_thread(void *arg)
 
 void loop_start(struct loop *loop)
 {
-    pthread_t thread;
-
     CHECK(!loop->started);
     loop->started = true;
-    CHECK(pthread_create(&thread, NULL, loop_thread, loop) == 0);
-    pthread_mutex_lock(&loop->lock);
-    loop->thread = thread;
-    pthread_mutex_unlock(&loop->lock);
+    CHECK(pthread_create(&loop->thread, NULL, loop_thread, loop) == 0);
 }
 
 void loop_join(struct loop *loop)
@@ -169,7 +165,7 @@ bool loop_is_current(const struct loop *loop)
     struct loop *l = (struct loop *)loop;
 
     pthread_mutex_lock(&l->lock);
-    bool current = !l->running || pthread_equal(l->thread, pthread_self());
+    bool current = !l->running || pthread_equal(l->runner, pthread_self());
     pthread_mutex_unlock(&l->lock);
     return current;
 }

@@ -220,7 +220,7 @@ static void close_volume(struct store *store, struct volume *volume)
 
     do {
         rc = volume_flush(volume);
-        if (rc)
+        if (rc && rc != -EIO) /* that one was said when it stopped */
             log_error("%s: what was written since the last flush is lost: %s", volume->name, strerror(-rc));
     } while (!try_close(store, volume, rc));
 }
