@@ -80,8 +80,8 @@ int api_open(const char *path, uid_t uid, gid_t gid, struct api_sockets **socket
 /* Closes them and removes their files, for when no api was started. NULL is fine. */
 void api_sockets_free(struct api_sockets *sockets);
 
-/* Deletes the volumes that neither a machine nor an image names: what a crash left between a change of the store and
- * the change of the catalog. Blocks; before `api_start`. */
+/* Deletes the volumes that the catalog noted as being made or deleted when a crash came between a change of the store
+ * and the change of the catalog. Blocks; before `api_start`. */
 void api_sweep(struct catalog *catalog, struct store *store);
 
 /* Serves from now on. Takes the sockets. On the control loop, or before it runs. The program ignores SIGPIPE: clients go

@@ -93,6 +93,8 @@ static int delete_image(struct api_call *call, const struct image *image)
         struct image restored = *image;
         catalog_image_insert(options->catalog, &restored, NULL);
     }
+    if (result == 0)
+        catalog_pending_drop(options->catalog, image->volume);
     return result;
 }
 

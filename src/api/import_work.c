@@ -30,9 +30,13 @@ static int import_volume(const struct import_work *work, struct image *image, st
         .cancelled = &work->job->cancelled,
     };
 
-    int result = image_import(&request, imported, error);
-    if (result < 0)
+    int result = catalog_pending_put(work->catalog, image->volume, error);
+    if (result == 0)
+        result = image_import(&request, imported, error);
+    if (result < 0) {
+        catalog_pending_drop(work->catalog, image->volume);
         return result;
+    }
     COPY_STRING(image->source_sha256, imported->source_sha256);
     COPY_STRING(image->sha256, imported->sha256);
     return 0;
@@ -80,8 +84,8 @@ static int make_image(const struct import_work *work, struct image *image, struc
         result = error_set(error, -ECANCELED, "%s: cancelled", image->name);
     if (result == 0)
         result = catalog_image_insert(work->catalog, image, error);
-    if (result < 0)
-        store_volume_delete(work->store, image->volume, NULL);
+    if (result < 0 && store_volume_delete(work->store, image->volume, NULL) == 0)
+        catalog_pending_drop(work->catalog, image->volume);
     return result;
 }
 

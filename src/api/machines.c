@@ -281,14 +281,18 @@ static int create_machine(struct api_call *call, const struct image *image, stru
     const struct api_options *options = &call->api->options;
 
     store_name_new(machine->volume, STORE_NAME_MACHINE);
-    int result = store_volume_clone(options->store, image->volume, NULL, machine->volume, machine->size_bytes,
+    int result = catalog_pending_put(options->catalog, machine->volume, &call->error);
+    if (result == 0)
+        result = store_volume_clone(options->store, image->volume, NULL, machine->volume, machine->size_bytes,
                                     &call->error);
-    if (result < 0)
+    if (result < 0) {
+        catalog_pending_drop(options->catalog, machine->volume);
         return result;
+    }
     machine->created_seconds = clock_wall_seconds();
     result = catalog_machine_insert(options->catalog, machine, &call->error);
-    if (result < 0)
-        store_volume_delete(options->store, machine->volume, NULL);
+    if (result < 0 && store_volume_delete(options->store, machine->volume, NULL) == 0)
+        catalog_pending_drop(options->catalog, machine->volume);
     return result;
 }
 
@@ -405,6 +409,8 @@ static int delete_machine(struct api_call *call, const struct machine *machine)
                   machine->name);
         catalog_machine_insert(options->catalog, &restored, NULL);
     }
+    if (result == 0)
+        catalog_pending_drop(options->catalog, machine->volume);
     return result;
 }
 

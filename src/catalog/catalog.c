@@ -13,6 +13,7 @@
 #include "catalog/leases.h"
 #include "catalog/machines.h"
 #include "catalog/snapshot.h"
+#include "catalog/volumes.h"
 
 #include <pthread.h>
 
@@ -149,7 +150,9 @@ struct waited_change {
     struct machine *machine;
     struct image *image;
     uint64_t id;
+    const char *volume;
     struct lease **leases;
+    struct pending_volume **volumes;
     size_t *count;
 };
 
@@ -313,6 +316,45 @@ int catalog_image_delete(struct catalog *catalog, uint64_t id, struct error *err
 int catalog_lease_list(struct catalog *catalog, struct lease **leases, size_t *count)
 {
     struct waited_change waited = {.change = {.run = run_lease_list}, .leases = leases, .count = count};
+
+    return submit_and_wait(catalog, &waited);
+}
+
+static int run_pending_put(sqlite3 *db, struct change *change)
+{
+    return volumes_put_pending(db, CONTAINER_OF(change, struct waited_change, change)->volume);
+}
+
+static int run_pending_drop(sqlite3 *db, struct change *change)
+{
+    return volumes_drop_pending(db, CONTAINER_OF(change, struct waited_change, change)->volume);
+}
+
+static int run_pending_list(sqlite3 *db, struct change *change)
+{
+    struct waited_change *waited = CONTAINER_OF(change, struct waited_change, change);
+
+    return volumes_load_pending(db, waited->volumes, waited->count);
+}
+
+int catalog_pending_put(struct catalog *catalog, const char *volume, struct error *error)
+{
+    struct waited_change waited = {.change = {.run = run_pending_put}, .volume = volume};
+    int r = submit_and_wait(catalog, &waited);
+
+    return r < 0 ? error_set_errno(error, r, "the catalog cannot be written") : 0;
+}
+
+int catalog_pending_drop(struct catalog *catalog, const char *volume)
+{
+    struct waited_change waited = {.change = {.run = run_pending_drop}, .volume = volume};
+
+    return submit_and_wait(catalog, &waited);
+}
+
+int catalog_pending_list(struct catalog *catalog, struct pending_volume **volumes, size_t *count)
+{
+    struct waited_change waited = {.change = {.run = run_pending_list}, .volumes = volumes, .count = count};
 
     return submit_and_wait(catalog, &waited);
 }

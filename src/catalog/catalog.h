@@ -49,6 +49,23 @@ int catalog_image_insert(struct catalog *catalog, struct image *image, struct er
 /* -EBUSY with a sentence that names the machines which use it. */
 int catalog_image_delete(struct catalog *catalog, uint64_t id, struct error *error);
 
+/* ---- volumes that no record names: being made, or being deleted ----
+ *
+ * Store and catalog have no common transaction. A volume is noted here before it is made; the record that is inserted
+ * with it takes the note away, and one that is deleted leaves it, each in its own transaction. So after a crash exactly
+ * these volumes may be removed from the store, and never one that merely has no record (a catalog that was lost or
+ * restored must not cost anybody's disk). May block. */
+
+struct pending_volume {
+    char name[NAME_SIZE];
+};
+
+int catalog_pending_put(struct catalog *catalog, const char *volume, struct error *error);
+/* The volume is gone, or was never made. */
+int catalog_pending_drop(struct catalog *catalog, const char *volume);
+/* The caller frees. */
+int catalog_pending_list(struct catalog *catalog, struct pending_volume **volumes, size_t *count);
+
 /* ---- leases: who has which address (DHCP server mode), durable before the ACK ---- */
 
 enum lease_state { LEASE_OFFERED, LEASE_BOUND, LEASE_RELEASED, LEASE_DECLINED };

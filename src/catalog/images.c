@@ -1,5 +1,7 @@
 #include "catalog/images.h"
 
+#include "catalog/volumes.h"
+
 static void read_image(sqlite3_stmt *row, struct image *image)
 {
     image->id = column_u64(row, 0);
@@ -43,16 +45,30 @@ int images_insert(sqlite3 *db, struct image *image)
     bind_text(statement, 6, image->sha256);
     bind_text(statement, 7, image->report);
     int r = database_run(statement);
-    if (r == 0)
-        image->id = (uint64_t)sqlite3_last_insert_rowid(db);
-    return r;
+    if (r < 0)
+        return r;
+    image->id = (uint64_t)sqlite3_last_insert_rowid(db);
+    return volumes_drop_pending(db, image->volume);
+}
+
+/* The volume that the record named is nobody's from now on. */
+static int leave_volume(sqlite3 *db, uint64_t id)
+{
+    CLEANUP_STATEMENT sqlite3_stmt *statement = database_prepare(
+        db, "INSERT OR IGNORE INTO pending_volume (name) SELECT volume FROM image WHERE id = ?1");
+
+    bind_u64(statement, 1, id);
+    return database_run(statement);
 }
 
 int images_delete(sqlite3 *db, uint64_t id)
 {
     CLEANUP_STATEMENT sqlite3_stmt *statement = database_prepare(db, "DELETE FROM image WHERE id = ?1");
+    int r = leave_volume(db, id);
 
+    if (r < 0)
+        return r;
     bind_u64(statement, 1, id);
-    int r = database_run(statement);
+    r = database_run(statement);
     return r < 0 ? r : sqlite3_changes(db) ? 0 : -ENOENT;
 }

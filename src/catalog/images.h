@@ -8,7 +8,7 @@
 
 /* All of them by name; the caller frees each report and the array. */
 int images_load(sqlite3 *db, struct image **images, size_t *count);
-/* `id` is filled. */
+/* `id` is filled. Its volume is pending no more. */
 int images_insert(sqlite3 *db, struct image *image);
 /* -ENOENT when there is none of that id, -EBUSY while machines use it. */
-int images_delete(sqlite3 *db, uint64_t id);
+int images_delete(sqlite3 *db, uint64_t id); /* its volume becomes pending */

@@ -1,5 +1,7 @@
 #include "catalog/machines.h"
 
+#include "catalog/volumes.h"
+
 static void read_machine(sqlite3_stmt *row, struct machine *machine)
 {
     machine->id = column_u64(row, 0);
@@ -56,9 +58,10 @@ int machines_insert(sqlite3 *db, struct machine *machine)
 
     bind_machine(statement, machine);
     int r = database_run(statement);
-    if (r == 0)
-        machine->id = (uint64_t)sqlite3_last_insert_rowid(db);
-    return r;
+    if (r < 0)
+        return r;
+    machine->id = (uint64_t)sqlite3_last_insert_rowid(db);
+    return volumes_drop_pending(db, machine->volume);
 }
 
 int machines_update(sqlite3 *db, const struct machine *machine)
@@ -73,11 +76,24 @@ int machines_update(sqlite3 *db, const struct machine *machine)
     return r < 0 ? r : sqlite3_changes(db) ? 0 : -ENOENT;
 }
 
+/* The volume that the record named is nobody's from now on. */
+static int leave_volume(sqlite3 *db, uint64_t id)
+{
+    CLEANUP_STATEMENT sqlite3_stmt *statement = database_prepare(
+        db, "INSERT OR IGNORE INTO pending_volume (name) SELECT volume FROM machine WHERE id = ?1");
+
+    bind_u64(statement, 1, id);
+    return database_run(statement);
+}
+
 int machines_delete(sqlite3 *db, uint64_t id)
 {
     CLEANUP_STATEMENT sqlite3_stmt *statement = database_prepare(db, "DELETE FROM machine WHERE id = ?1");
+    int r = leave_volume(db, id);
 
+    if (r < 0)
+        return r;
     bind_u64(statement, 1, id);
-    int r = database_run(statement);
+    r = database_run(statement);
     return r < 0 ? r : sqlite3_changes(db) ? 0 : -ENOENT;
 }

@@ -293,8 +293,19 @@ static void what_a_crash_left_is_swept(void **state)
     struct error error = {0};
 
     must(store_volume_clone(server->store, "image-1", NULL, "machine-left", 0, &error), &error);
-    must(store_volume_clone(server->store, "image-1", NULL, "somebody-elses", 0, &error), &error);
-    assert_int_equal(volume_count(server), 3);
+    must(catalog_pending_put(server->catalog, "machine-left", &error), &error);
+    must(catalog_pending_put(server->catalog, "machine-never-made", &error), &error);
+    assert_int_equal(volume_count(server), 2);
+    api_sweep(server->catalog, server->store);
+    assert_int_equal(volume_count(server), 1);
+}
+
+static void a_disk_without_a_record_is_kept(void **state)
+{
+    struct server *server = *state;
+    struct error error = {0};
+
+    must(store_volume_clone(server->store, "image-1", NULL, "machine-of-a-lost-catalog", 0, &error), &error);
     api_sweep(server->catalog, server->store);
     assert_int_equal(volume_count(server), 2);
 }
@@ -313,6 +324,7 @@ int main(void)
         WITH_SERVER(no_more_than_some_run_at_once),
         WITH_SERVER(a_second_daemon_is_refused_and_a_dead_ones_socket_replaced),
         WITH_SERVER(what_a_crash_left_is_swept),
+        WITH_SERVER(a_disk_without_a_record_is_kept),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -156,6 +156,36 @@ static void a_held_snapshot_does_not_change(void **state)
     catalog_snapshot_unref(after);
 }
 
+static void a_volume_is_pending_exactly_while_no_record_names_it(void **state)
+{
+    struct fixture *f = *state;
+    struct image image = an_image("debian");
+    struct pending_volume *pending;
+    size_t count;
+
+    assert_int_equal(catalog_image_insert(f->catalog, &image, NULL), 0);
+    struct machine machine = a_machine(&image, 1);
+    assert_int_equal(catalog_pending_put(f->catalog, machine.volume, NULL), 0);
+    assert_int_equal(catalog_pending_list(f->catalog, &pending, &count), 0);
+    assert_int_equal(count, 1);
+    assert_string_equal(pending[0].name, machine.volume);
+    free(pending);
+
+    assert_int_equal(catalog_machine_insert(f->catalog, &machine, NULL), 0);
+    assert_int_equal(catalog_pending_list(f->catalog, &pending, &count), 0);
+    assert_int_equal(count, 0);
+    free(pending);
+
+    assert_int_equal(catalog_machine_delete(f->catalog, machine.id, NULL), 0);
+    assert_int_equal(catalog_pending_list(f->catalog, &pending, &count), 0);
+    assert_int_equal(count, 1);
+    free(pending);
+    assert_int_equal(catalog_pending_drop(f->catalog, machine.volume), 0);
+    assert_int_equal(catalog_pending_list(f->catalog, &pending, &count), 0);
+    assert_int_equal(count, 0);
+    free(pending);
+}
+
 struct lease_test {
     struct loop *loop;
     unsigned waiting;
@@ -241,6 +271,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_conflict_says_with_whom, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_image_in_use_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_held_snapshot_does_not_change, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_volume_is_pending_exactly_while_no_record_names_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(leases_are_committed_together_and_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_a_call_returned_is_visible_to_its_thread, set_up, tear_down),
     };
