@@ -249,10 +249,13 @@ static void send_oack(struct tftp_session *s)
         tftp_transfer_gone(&s->transfer);
 }
 
-/* What does not go out counts as lost on the way: the engine has an answer to that. */
+/* What does not go out counts as lost on the way: the engine has an answer to that. A Pi 3 does not answer ARP while it
+ * loads; the ACK that brought us here is proof enough that it is where it was, and MSG_CONFIRM tells the kernel so. */
 static void flush(struct tftp_session *s, struct batch *batch)
 {
-    if (batch->count > 0 && sendmmsg(s->fd, batch->messages, batch->count, 0) < 0 && errno == ECONNREFUSED)
+    int flags = s->transfer.heard ? MSG_CONFIRM : 0;
+
+    if (batch->count > 0 && sendmmsg(s->fd, batch->messages, batch->count, flags) < 0 && errno == ECONNREFUSED)
         tftp_transfer_gone(&s->transfer);
     batch->count = 0;
 }

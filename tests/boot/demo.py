@@ -43,7 +43,9 @@ def prove(machine):
 
 def demonstrate(lab, arch, image):
     say(f"\nA server and one {arch} machine without a disk, in network namespaces ({accelerator()} emulation).")
-    farboot = Farboot(lab, log="info")
+    # After its start the daemon is an account that may do nothing; that one must be able to reach its files.
+    os.chmod(lab.directory, 0o755)
+    farboot = Farboot(lab, log="info", user="nobody")
     farboot.start()
     command(farboot, "image", "import", str(image), "--name", "debian", shown=("image", "import", image.name, "--name", "debian"))
     command(farboot, "machine", "add", MACHINE, MAC, "--image", "debian")
