@@ -64,11 +64,11 @@ struct tftp_transfer {
     uint64_t sent;        /* every block up to this one is on its way */
     uint64_t deadline_ms; /* when to call tftp_transfer_timeout */
     uint32_t resends_total;
+    bool heard; /* the client has answered: its address is not forged */
 
     /* The engine's own. */
     bool oack_unanswered;
     bool oack_due;
-    bool heard;
     bool sent_since_deadline;
     uint32_t resends;
     uint32_t first_timeout_ms;
