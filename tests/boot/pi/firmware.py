@@ -8,6 +8,8 @@ from . import Refused, config, dhcp, tftp
 PI4_EEPROM_BLKSIZE = 1468
 PI4_FIRST_PORT = 40134
 PI3_FIRST_PORT = 49152
+# TFTP_FILE_TIMEOUT is a setting of the EEPROM; a Pi 3 is only kept from waiting for ever.
+PI3_FILE_LIMIT_SECONDS = 300.0
 PROBED_HARDWARE = ("rpi-ft5406", "rpi-backlight", "rpi-poe")
 
 
@@ -63,8 +65,8 @@ class Boot:
         hop = self.lease.hop()
         mac = self._wire.neighbours.get(hop) if self._client else None
         mac = mac or self._wire.resolve(hop)
-        self._client = tftp.Client(self._wire, self.lease.tftp_server, mac, first_port, blksize, with_tsize,
-                                   self._file_limit_seconds)
+        limit = self._file_limit_seconds if blksize else PI3_FILE_LIMIT_SECONDS
+        self._client = tftp.Client(self._wire, self.lease.tftp_server, mac, first_port, blksize, with_tsize, limit)
 
     def _log(self, result, kind):
         self._note("file", step=kind, **result.describe())

@@ -61,7 +61,7 @@ class Client:
         self._port = first_port
         self._asked_blksize = blksize
         self._with_tsize = with_tsize
-        self._limit_seconds = file_limit_seconds
+        self.limit_seconds = file_limit_seconds
 
     def probe(self, name):
         """Asks for a file and stops after the first packet: only whether it is there."""
@@ -73,7 +73,7 @@ class Client:
     def _fetch(self, name, probe):
         transfer = Transfer(self, name, probe)
         begun = time.monotonic()
-        transfer.run(begun + self._limit_seconds)
+        transfer.run(begun + self.limit_seconds)
         transfer.result.seconds = time.monotonic() - begun
         self._port += 1
         return transfer.result
@@ -142,7 +142,7 @@ class Transfer:
     def _give_up(self):
         if self._peer is not None:
             self._client.send(self._peer, EARLY_TERMINATE)
-        raise Refused(f"{self.result.name}: not complete within the limit of {FILE_LIMIT_SECONDS:.0f} s per file "
+        raise Refused(f"{self.result.name}: not complete within the limit of {self._client.limit_seconds:.0f} s per file "
                       f"({sum(map(len, self._parts))} of {self.result.tsize} bytes came)")
 
     def _take(self, packet):
