@@ -232,6 +232,17 @@ static void note_rollback(struct run *r, const struct kept *to, bool answered)
         note_flushed(r, r->now);
 }
 
+/* The name a rollback gives could come again within the same second. */
+static void keep_what_was(struct run *r, struct kept *kept)
+{
+    char name[STORE_NAME_SIZE];
+
+    snprintf(name, sizeof(name), "s%d", r->snapshot_count);
+    kept->answered = store_snapshot_rename(r->store, "v", kept->name, name, &r->error) == 0;
+    COPY_STRING(kept->name, name);
+    r->snapshot_count++;
+}
+
 static void do_rollback(struct run *r)
 {
     const struct kept *to = pick_snapshot(r);
@@ -246,10 +257,8 @@ static void do_rollback(struct run *r)
         return;
     volume_unref(TAKE_PTR(r->volume));
     int rc = store_volume_rollback(r->store, "v", to->name, kept->name, &r->error);
-    if (rc == 0) {
-        kept->answered = true;
-        r->snapshot_count++;
-    }
+    if (rc == 0)
+        keep_what_was(r, kept);
     note_rollback(r, to, rc == 0);
     if (store_volume_open(r->store, "v", &r->volume) == 0 && note_what_is_there(r))
         return;
