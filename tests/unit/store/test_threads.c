@@ -107,6 +107,21 @@ static void *flush_often(void *arg)
     return NULL;
 }
 
+/* All but the newest go again, and their layers are merged below those who read and write. */
+static int remove_snapshot(struct store *store, int number)
+{
+    char name[8];
+    bool more = true;
+
+    if (number < 0)
+        return 0;
+    snprintf(name, sizeof(name), "s%d", number);
+    int rc = store_snapshot_remove(store, "v", name, NULL);
+    while (!rc && more)
+        rc = store_reclaim_step(store, &more);
+    return rc;
+}
+
 static void *make_snapshots(void *arg)
 {
     struct worker *w = arg;
@@ -119,6 +134,7 @@ static void *make_snapshots(void *arg)
                     ?: store_volume_resize(w->shared->f.store, "v",
                                            (uint64_t)(BLOCKS + i) * VOLUME_BLOCK_BYTES, NULL);
         usleep(3000);
+        w->rc = w->rc ?: remove_snapshot(w->shared->f.store, i - 1);
     }
     return NULL;
 }
