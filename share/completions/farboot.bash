@@ -5,27 +5,45 @@ _farboot_names() {
     farboot "$1" list 2> /dev/null | awk 'NR > 1 { print $1 }'
 }
 
+# What stands in front of a snapshot's name.
+_farboot_at() {
+    _farboot_names machine | sed 's/$/@/'
+}
+
+# Of one machine.
+_farboot_snapshots() {
+    farboot snapshot list "$1" 2> /dev/null | awk 'NR > 1 { print $1 }'
+}
+
 _farboot() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
     local noun=${COMP_WORDS[1]-} verb=${COMP_WORDS[2]-} words=
 
+    # bash takes MACHINE@NAME for three words.
+    if [[ $cur == @ ]]; then
+        COMPREPLY=($(compgen -W "$(_farboot_snapshots "$prev")"))
+        return
+    fi
     case $prev in
+    @) words=$(_farboot_snapshots "${COMP_WORDS[COMP_CWORD - 2]}") ;;
     --image) words=$(_farboot_names image) ;;
     --boot) words="disk san" ;;
     --config | --socket)
         COMPREPLY=($(compgen -f -- "$cur"))
         return
         ;;
-    --name | --mac | --size | --address | --serial) return ;;
+    --name | --mac | --size | --address | --serial | --comment) return ;;
     *)
         case $COMP_CWORD,$noun,$verb in
-        1,*) words="serve status watch image machine help --socket --version --help" ;;
+        1,*) words="serve status watch image machine snapshot rollback help --socket --version --help" ;;
         2,image,*) words="import list show remove --help" ;;
         2,machine,*) words="add list show set remove --help" ;;
+        2,snapshot,*) words="create list remove rename --help" ;;
+        2,rollback,*) words=$(_farboot_at) ;;
         2,watch,*) words="$(_farboot_names machine) --json --help" ;;
         2,status,*) words="--json --help" ;;
         2,serve,*) words="--config --help" ;;
-        2,help,*) words="serve status watch image machine" ;;
+        2,help,*) words="serve status watch image machine snapshot rollback" ;;
         3,help,image) words="import list show remove" ;;
         3,help,machine) words="add list show set remove" ;;
         3,image,import)
@@ -34,6 +52,10 @@ _farboot() {
             ;;
         3,image,show | 3,image,remove) words=$(_farboot_names image) ;;
         3,machine,show | 3,machine,set | 3,machine,remove) words=$(_farboot_names machine) ;;
+        3,snapshot,list) words=$(_farboot_names machine) ;;
+        3,snapshot,*) words=$(_farboot_at) ;;
+        *,snapshot,create) words="--comment --help" ;;
+        *,rollback,*) words="--force --json --help" ;;
         *,image,import) words="--name --json --help" ;;
         *,machine,add) words="--image --size --address --serial --boot --json --help" ;;
         *,machine,set) words="--name --mac --size --address --serial --boot --json --help" ;;
@@ -42,6 +64,7 @@ _farboot() {
         ;;
     esac
     COMPREPLY=($(compgen -W "$words" -- "$cur"))
+    [[ ${COMPREPLY[0]-} == *@ ]] && compopt -o nospace
 }
 
 complete -o filenames -F _farboot farboot

@@ -17,6 +17,7 @@ struct evhttp_request;
 struct evkeyvalq;
 struct imports;
 struct jobs;
+struct reclaim;
 struct route;
 
 enum {
@@ -39,6 +40,7 @@ struct api {
     struct connections *connections;
     struct imports *imports;
     struct jobs *jobs;
+    struct reclaim *reclaim;
     struct api_call *calls; /* all under way */
     unsigned call_count;
     unsigned waiting_count;
@@ -54,6 +56,7 @@ struct api_call {
     struct api *api;
     const struct route *route;
     char name[NAME_SIZE]; /* what stands for NAME in the route's path */
+    char item[NAME_SIZE]; /* the same for ITEM */
     struct evkeyvalq *query;
     json_t *body; /* an object, or NULL */
 
@@ -82,6 +85,16 @@ int call_check_keys(struct api_call *call, const char *const *keys, size_t count
 /* Whoever uses this machine's disk now: their number, the first one's address in `address`. */
 unsigned api_disk_users(struct api *api, uint64_t machine_id, uint32_t *address);
 
+/* Who keeps the api alive beside its owner: work that comes home to the control loop. On the control loop. */
+void api_ref(struct api *api);
+void api_unref(struct api *api);
+
+/* The machine that the path names, or NULL with the sentence. */
+const struct machine *call_find_machine(struct api_call *call, const struct catalog_snapshot *snapshot);
+
+/* A list of a volume's snapshots, by age; empty if they cannot be read. Blocks. */
+json_t *snapshots_json(struct store *store, const char *volume);
+
 /* Runs on the loop: answers and frees the call. */
 void call_finish(struct api_call *call);
 
@@ -97,6 +110,12 @@ void machine_get_store(struct api_call *call);
 void machine_set(struct api_call *call);
 void machine_remove_check(struct api_call *call);
 void machine_remove(struct api_call *call);
+void snapshots_get(struct api_call *call);
+void snapshot_create(struct api_call *call);
+void snapshot_rename(struct api_call *call);
+void snapshot_remove(struct api_call *call);
+void machine_rollback_check(struct api_call *call);
+void machine_rollback(struct api_call *call);
 void images_get(struct api_call *call);
 void image_get(struct api_call *call);
 void image_get_store(struct api_call *call);

@@ -6,6 +6,7 @@
 #include "api/connections.h"
 #include "api/imports.h"
 #include "api/jobs.h"
+#include "api/reclaim.h"
 #include "api/routes.h"
 #include "api/sockets.h"
 
@@ -129,10 +130,16 @@ int call_check_keys(struct api_call *call, const char *const *keys, size_t count
 
 /* ---- steps ---- */
 
-static void api_unref(struct api *api)
+void api_ref(struct api *api)
+{
+    api->references++;
+}
+
+void api_unref(struct api *api)
 {
     if (--api->references > 0)
         return;
+    reclaim_free(api->reclaim);
     pthread_mutex_destroy(&api->change_lock);
     free(api);
 }
@@ -158,7 +165,7 @@ static void submit_worker_step(struct api_call *call)
     struct api *api = call->api;
 
     call->work = (struct work){.run = run_worker_step, .done = worker_step_done, .home = api->options.loop};
-    api->references++;
+    api_ref(api);
     if (workers_submit(api->options.workers, &call->work))
         return;
     api->references--;
@@ -182,7 +189,7 @@ static void run_route(struct api_call *call)
 
 static int find_route(struct api_call *call, const char *path)
 {
-    switch (route_find(evhttp_request_get_command(call->request), path, &call->route, call->name)) {
+    switch (route_find(evhttp_request_get_command(call->request), path, &call->route, call->name, call->item)) {
     case ROUTE_FOUND:
         return 0;
     case ROUTE_NO_PATH:
@@ -307,9 +314,11 @@ struct api *api_start(const struct api_options *options, struct api_sockets *soc
     pthread_mutex_init(&api->change_lock, NULL);
     api->wait_timer = loop_timer_new(options->loop, on_wait_timer, api);
     api->jobs = jobs_new();
+    api->reclaim = reclaim_new(api);
     api->imports = imports_start(api);
     api->http = http_start(api);
     journal_on_event(options->journal, on_event, api);
+    reclaim_begin(api->reclaim); /* what was under way when the daemon stopped */
     return api;
 }
 

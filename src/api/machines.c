@@ -154,7 +154,7 @@ static int read_machine(struct api_call *call, struct machine *machine, bool add
 
 /* ---- asking ---- */
 
-static const struct machine *find_machine(struct api_call *call, const struct catalog_snapshot *snapshot)
+const struct machine *call_find_machine(struct api_call *call, const struct catalog_snapshot *snapshot)
 {
     const struct machine *machine = catalog_machine_by_name(snapshot, call->name);
     char quoted[NAME_SIZE];
@@ -208,26 +208,10 @@ void machine_get(struct api_call *call)
     CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot =
         catalog_read(call->api->options.catalog);
     CLEANUP(cleanup_live) struct live *live = live_new(call->api);
-    const struct machine *machine = find_machine(call, snapshot);
+    const struct machine *machine = call_find_machine(call, snapshot);
 
     if (machine)
         call->reply = machine_json(live, call->api, machine);
-}
-
-static json_t *snapshots_json(struct store *store, const char *volume)
-{
-    CLEANUP_FREE struct store_snapshot_info *infos = NULL;
-    json_t *list = json_array();
-    size_t count = 0;
-
-    if (store_snapshot_list(store, volume, &infos, &count) < 0)
-        return list;
-    for (size_t i = 0; i < count; i++) {
-        json_array_append_new(list, json_pack("{s:s, s:I, s:o}", "name", infos[i].name, "created",
-                                              (json_int_t)infos[i].created_seconds, "comment",
-                                              json_text(infos[i].comment)));
-    }
-    return list;
 }
 
 void machine_get_store(struct api_call *call)
@@ -235,7 +219,7 @@ void machine_get_store(struct api_call *call)
     CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot =
         catalog_read(call->api->options.catalog);
     struct store *store = call->api->options.store;
-    const struct machine *machine = find_machine(call, snapshot);
+    const struct machine *machine = call_find_machine(call, snapshot);
     struct store_volume_info info;
 
     if (!machine)
@@ -359,7 +343,7 @@ static void set_under_lock(struct api_call *call)
 {
     struct api *api = call->api;
     CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot = catalog_read(api->options.catalog);
-    const struct machine *old = find_machine(call, snapshot);
+    const struct machine *old = call_find_machine(call, snapshot);
 
     if (!old)
         return;
@@ -384,7 +368,7 @@ void machine_remove_check(struct api_call *call)
 {
     CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot =
         catalog_read(call->api->options.catalog);
-    const struct machine *machine = find_machine(call, snapshot);
+    const struct machine *machine = call_find_machine(call, snapshot);
     char text[INET_TEXT_SIZE];
     uint32_t address;
 
@@ -418,7 +402,7 @@ static void remove_under_lock(struct api_call *call)
 {
     struct api *api = call->api;
     CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot = catalog_read(api->options.catalog);
-    const struct machine *machine = find_machine(call, snapshot);
+    const struct machine *machine = call_find_machine(call, snapshot);
 
     if (!machine || delete_machine(call, machine) < 0)
         return;

@@ -11,6 +11,11 @@ static const struct route routes[] = {
     {EVHTTP_REQ_GET, "/v1/machines/NAME", machine_get, machine_get_store},
     {EVHTTP_REQ_PATCH, "/v1/machines/NAME", NULL, machine_set},
     {EVHTTP_REQ_DELETE, "/v1/machines/NAME", machine_remove_check, machine_remove},
+    {EVHTTP_REQ_GET, "/v1/machines/NAME/snapshots", NULL, snapshots_get},
+    {EVHTTP_REQ_POST, "/v1/machines/NAME/snapshots", NULL, snapshot_create},
+    {EVHTTP_REQ_PATCH, "/v1/machines/NAME/snapshots/ITEM", NULL, snapshot_rename},
+    {EVHTTP_REQ_DELETE, "/v1/machines/NAME/snapshots/ITEM", NULL, snapshot_remove},
+    {EVHTTP_REQ_POST, "/v1/machines/NAME/rollback", machine_rollback_check, machine_rollback},
     {EVHTTP_REQ_GET, "/v1/images", images_get, NULL},
     {EVHTTP_REQ_GET, "/v1/images/NAME", image_get, image_get_store},
     {EVHTTP_REQ_DELETE, "/v1/images/NAME", NULL, image_remove},
@@ -19,25 +24,42 @@ static const struct route routes[] = {
     {EVHTTP_REQ_DELETE, "/v1/jobs/NAME", job_cancel, NULL},
 };
 
-static bool path_matches(const char *pattern, const char *path, char name[NAME_SIZE])
+/* Moves `*path` behind one segment, which is copied to `to`. */
+static bool take_segment(const char **path, char to[NAME_SIZE])
 {
-    size_t fixed = string_ends_with(pattern, "/NAME") ? strlen(pattern) - strlen("NAME") : strlen(pattern);
+    size_t length = strcspn(*path, "/");
 
-    name[0] = '\0';
-    if (strncmp(pattern, path, fixed) != 0)
+    if (length == 0 || length >= NAME_SIZE)
         return false;
-    if (!pattern[fixed])
-        return path[fixed] == '\0';
-    return path[fixed] && !strchr(path + fixed, '/') && copy_string(name, NAME_SIZE, path + fixed);
+    memcpy(to, *path, length);
+    to[length] = '\0';
+    *path += length;
+    return true;
+}
+
+static bool path_matches(const char *pattern, const char *path, char name[NAME_SIZE], char item[NAME_SIZE])
+{
+    name[0] = item[0] = '\0';
+    while (*pattern) {
+        bool is_name = string_starts_with(pattern, "NAME");
+        if (is_name || string_starts_with(pattern, "ITEM")) {
+            if (!take_segment(&path, is_name ? name : item))
+                return false;
+            pattern += strlen("NAME");
+        } else if (*pattern++ != *path++) {
+            return false;
+        }
+    }
+    return *path == '\0';
 }
 
 enum route_match route_find(enum evhttp_cmd_type method, const char *path, const struct route **route,
-                            char name[NAME_SIZE])
+                            char name[NAME_SIZE], char item[NAME_SIZE])
 {
     enum route_match match = ROUTE_NO_PATH;
 
     for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
-        if (!path_matches(routes[i].path, path, name))
+        if (!path_matches(routes[i].path, path, name, item))
             continue;
         if (routes[i].method == method) {
             *route = &routes[i];

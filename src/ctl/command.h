@@ -65,3 +65,8 @@ int machine_list_command(const struct arguments *arguments);
 int machine_show_command(const struct arguments *arguments);
 int machine_set_command(const struct arguments *arguments);
 int machine_remove_command(const struct arguments *arguments);
+int snapshot_create_command(const struct arguments *arguments);
+int snapshot_list_command(const struct arguments *arguments);
+int snapshot_remove_command(const struct arguments *arguments);
+int snapshot_rename_command(const struct arguments *arguments);
+int rollback_command(const struct arguments *arguments);

@@ -39,6 +39,14 @@ const struct command commands[] = {
       {"--boot", "disk|san", "where its firmware files come from", false},
       JSON_OPTION}},
     {"machine", "remove", {"NAME"}, "removes a machine and its disk", machine_remove_command, {{NULL}}},
+    {"snapshot", "create", {"MACHINE@NAME"}, "keeps what a machine's disk holds now", snapshot_create_command,
+     {{"--comment", "TEXT", "what it is for", false}}},
+    {"snapshot", "list", {"MACHINE"}, "lists a machine's snapshots by age", snapshot_list_command, {JSON_OPTION}},
+    {"snapshot", "remove", {"MACHINE@NAME"}, "removes a snapshot; its space is given back in the background",
+     snapshot_remove_command, {{NULL}}},
+    {"snapshot", "rename", {"MACHINE@NAME", "NEW"}, "gives a snapshot another name", snapshot_rename_command, {{NULL}}},
+    {"rollback", NULL, {"MACHINE@NAME"}, "takes a machine's disk back to a snapshot; can be undone", rollback_command,
+     {{"--force", NULL, "cuts the machine off if it uses its disk", false}, JSON_OPTION}},
     {NULL},
 };
 

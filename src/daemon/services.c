@@ -239,7 +239,7 @@ static int start_iscsi(struct services *s, struct error *error)
     return 0;
 }
 
-/* ---- what `status` asks of the services ---- */
+/* ---- what the API asks of the services ---- */
 
 static size_t tell_sessions(void *arg, struct api_session *to, size_t max)
 {
@@ -298,6 +298,13 @@ static size_t tell_interfaces(void *arg, struct api_interface *to, size_t max)
     return count;
 }
 
+static void disconnect_machine(void *arg, uint64_t machine_id)
+{
+    const struct services *s = arg;
+
+    iscsi_service_disconnect(s->iscsi, machine_id);
+}
+
 static void start_api(struct services *s)
 {
     static const char *const modes[] = {
@@ -309,7 +316,7 @@ static void start_api(struct services *s)
         .presence = s->presence,
         .store = s->store,
         .journal = s->journal,
-        .sources = {tell_sessions, tell_dhcp_servers, tell_interfaces, s},
+        .sources = {tell_sessions, tell_dhcp_servers, tell_interfaces, disconnect_machine, s},
         .iqn_prefix = s->config->iqn_prefix,
         .dhcp_mode = modes[s->config->dhcp_mode],
         .store_path = s->config->store,

@@ -36,9 +36,7 @@ static int find_source(struct store *store, const char *from, const char *snapsh
                          "%s is being written to: name the snapshot of it that is to be cloned", from);
     if (!snapshot)
         return tree_layer_get(store->tree, volume.layer, layer);
-    rc = tree_snapshot_get(store->tree, volume.id, snapshot, &row);
-    if (rc == -ENOENT)
-        return error_set(error, rc, "%s has no snapshot %s", from, snapshot);
+    rc = store_find_snapshot(store, &volume, snapshot, &row, error);
     return rc ?: tree_layer_get(store->tree, row.layer, layer);
 }
 

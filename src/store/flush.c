@@ -2,9 +2,8 @@
 #include "store/state.h"
 
 /* F1 steps 2 to 4. `*lost` is set when nobody knows any more what the disk holds. */
-static int sync_taken(struct volume *volume, const struct map_units *units, bool *lost)
+static int sync_taken(struct volume *volume, struct layer *top, const struct map_units *units, bool *lost)
 {
-    struct layer *top = volume->chain->layers[0];
     const struct store_io *io = top->io;
     int rc = io->fdatasync(io->context, top->data_fd);
 
@@ -35,7 +34,7 @@ static int run_round(struct volume *volume)
     uint64_t covered = volume->changes;
     map_take_changed(top->map, top->id, &units);
     pthread_mutex_unlock(&volume->lock);
-    int rc = sync_taken(volume, &units, &lost);
+    int rc = sync_taken(volume, top, &units, &lost);
     if (lost)
         volume_stop(volume, rc, "syncing");
     pthread_mutex_lock(&volume->lock);

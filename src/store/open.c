@@ -35,21 +35,40 @@ int store_layer_get(struct store *store, const struct tree_layer *row, bool writ
     return 0;
 }
 
+/* One that was replaced is not there any more. */
+static void unlist_layer(struct store *store, struct layer *layer)
+{
+    struct layer **at = &store->layers;
+
+    while (*at && *at != layer)
+        at = &(*at)->next;
+    if (*at)
+        *at = layer->next;
+}
+
 void store_layer_put(void *context, struct layer *layer)
 {
     struct store *store = context;
 
     pthread_mutex_lock(&store->lock);
     bool last = --layer->refs == 0;
-    if (last) {
-        struct layer **at = &store->layers;
-        while (*at != layer)
-            at = &(*at)->next;
-        *at = layer->next;
-    }
+    if (last)
+        unlist_layer(store, layer);
     pthread_mutex_unlock(&store->lock);
     if (last)
         layer_close(layer);
+}
+
+void store_layer_replace(struct store *store, struct layer *layer)
+{
+    pthread_mutex_lock(&store->lock);
+    struct layer *old = find_layer(store, layer->id);
+    if (old)
+        unlist_layer(store, old); /* whoever reads through it keeps it */
+    layer->refs = 1;
+    layer->next = store->layers;
+    store->layers = layer;
+    pthread_mutex_unlock(&store->lock);
 }
 
 /* ---- chains ---- */
@@ -151,6 +170,8 @@ int store_open_volume_locked(struct store *store, const char *name, struct volum
 
     if (!volume) {
         int rc = tree_volume_get(store->tree, name, &row);
+        if (!rc && row.id == store->volume_in_doubt)
+            rc = -EIO;
         rc = rc ?: open_chain(store, &row, &chain);
         if (rc)
             return rc;
@@ -195,7 +216,6 @@ static bool is_dirty(struct volume *volume)
  * more. */
 static bool try_close(struct store *store, struct volume *volume, int flush_rc)
 {
-    pthread_mutex_lock(&store->tree_lock); /* nobody opens its layers until they are closed */
     pthread_mutex_lock(&store->lock);
     bool unused = volume->refs == 0;
     bool done = !unused || flush_rc || !is_dirty(volume);
@@ -210,19 +230,39 @@ static bool try_close(struct store *store, struct volume *volume, int flush_rc)
     pthread_mutex_unlock(&store->lock);
     if (done && unused)
         volume_free(volume);
-    pthread_mutex_unlock(&store->tree_lock);
     return done;
+}
+
+static int flush_to_close(struct volume *volume)
+{
+    int rc = volume_flush(volume);
+
+    if (rc && rc != -EIO) /* that one was said when it stopped */
+        log_error("%s: what was written since the last flush is lost: %s", volume->name, strerror(-rc));
+    return rc;
 }
 
 static void close_volume(struct store *store, struct volume *volume)
 {
-    int rc;
+    bool done;
 
     do {
-        rc = volume_flush(volume);
-        if (rc && rc != -EIO) /* that one was said when it stopped */
-            log_error("%s: what was written since the last flush is lost: %s", volume->name, strerror(-rc));
-    } while (!try_close(store, volume, rc));
+        int rc = flush_to_close(volume);
+        pthread_mutex_lock(&store->tree_lock); /* nobody opens its layers until they are closed */
+        done = try_close(store, volume, rc);
+        pthread_mutex_unlock(&store->tree_lock);
+    } while (!done);
+}
+
+/* True if it was the last reference, and the caller closes it. */
+static bool drop_reference(struct volume *volume)
+{
+    pthread_mutex_lock(&volume->store->lock);
+    bool last = --volume->refs == 0 && !volume->closing;
+    if (last)
+        volume->closing = true;
+    pthread_mutex_unlock(&volume->store->lock);
+    return last;
 }
 
 void volume_unref(struct volume *volume)
@@ -230,11 +270,30 @@ void volume_unref(struct volume *volume)
     if (!volume)
         return;
     struct store *store = volume->store;
-    pthread_mutex_lock(&store->lock);
-    bool last = --volume->refs == 0 && !volume->closing;
-    if (last)
-        volume->closing = true;
-    pthread_mutex_unlock(&store->lock);
-    if (last)
+    if (drop_reference(volume))
         close_volume(store, volume);
+}
+
+void store_unref_volume_locked(struct volume *volume)
+{
+    struct store *store = volume->store;
+
+    if (!drop_reference(volume))
+        return;
+    while (!try_close(store, volume, flush_to_close(volume)))
+        ;
+}
+
+int store_sync_closed_volume(struct store *store, const struct tree_volume *row)
+{
+    struct chain *chain;
+
+    CHECK(!store_volume_is_open(store, row->name));
+    int rc = row->id == store->volume_in_doubt ? -EIO : open_chain(store, row, &chain);
+    if (rc)
+        return rc;
+    struct volume *volume = volume_new(store, row, chain);
+    rc = volume_flush(volume);
+    volume_free(volume);
+    return rc;
 }

@@ -18,10 +18,19 @@ int store_check_depth(struct store *store, uint64_t layer_id, struct error *erro
     return rc;
 }
 
-/* In one transaction: the old top is frozen and has a name, the new one is the volume's. */
-static int record_snapshot(struct store *store, const struct tree_volume *volume,
-                           const struct tree_layer *old_top, struct tree_layer *new_top,
-                           const struct tree_snapshot *snapshot)
+int store_find_snapshot(struct store *store, const struct tree_volume *volume, const char *name,
+                        struct tree_snapshot *snapshot, struct error *error)
+{
+    int rc = tree_snapshot_get(store->tree, volume->id, name, snapshot);
+
+    if (rc == -ENOENT)
+        return error_set(error, rc, "%s has no snapshot %s", volume->name, name);
+    return rc ? error_set_errno(error, rc, "%s: %s", volume->name, name) : 0;
+}
+
+int store_record_new_top(struct store *store, const struct tree_volume *volume,
+                         const struct tree_layer *old_top, struct tree_layer *new_top,
+                         const struct tree_snapshot *snapshot)
 {
     struct tree *tree = store->tree;
     struct tree_volume row = *volume;
@@ -38,7 +47,10 @@ static int record_snapshot(struct store *store, const struct tree_volume *volume
     rc = rc ?: tree_layer_insert(tree, new_top);
     rc = rc ?: tree_volume_update(tree, &row);
     rc = rc ?: tree_snapshot_insert(tree, snapshot);
-    return tree_end(tree, rc);
+    rc = tree_end(tree, rc);
+    if (rc == -EIO && store->volume_in_doubt == 0)
+        store->volume_in_doubt = volume->id;
+    return rc;
 }
 
 /* The volume goes on with an empty top on what was its top. */
@@ -73,7 +85,7 @@ static int snapshot_held(struct volume *volume, const struct tree_volume *row, s
     if (rc)
         return rc;
     snapshot->layer = old_top.id;
-    rc = record_snapshot(store, row, &old_top, new_top, snapshot);
+    rc = store_record_new_top(store, row, &old_top, new_top, snapshot);
     if (!rc) {
         swap_chain(volume, new_layer);
     } else if (rc == -EIO) {
@@ -153,5 +165,80 @@ int store_snapshot_create(struct store *store, const char *volume_name, const ch
     int rc = create_locked(store, volume_name, &snapshot, &volume, error);
     pthread_mutex_unlock(&store->tree_lock);
     volume_unref(volume);
+    return rc;
+}
+
+/* ---- other names, and none ---- */
+
+static int find_both(struct store *store, const char *volume_name, const char *name, struct tree_volume *volume,
+                     struct tree_snapshot *snapshot, struct error *error)
+{
+    int rc = store_find_volume(store, volume_name, volume, error);
+
+    return rc ?: store_find_snapshot(store, volume, name, snapshot, error);
+}
+
+static int rename_locked(struct store *store, const char *volume_name, const char *name, const char *new_name,
+                         struct error *error)
+{
+    struct tree_volume volume;
+    struct tree_snapshot snapshot;
+    int rc = find_both(store, volume_name, name, &volume, &snapshot, error);
+
+    if (rc)
+        return rc;
+    store_make_room(store);
+    rc = tree_begin(store->tree);
+    if (!rc)
+        rc = tree_end(store->tree, tree_snapshot_rename(store->tree, snapshot.id, new_name));
+    if (rc == -EEXIST)
+        return error_set(error, rc, "%s has a snapshot %s already", volume.name, new_name);
+    return rc ? error_set_errno(error, rc, "%s: cannot rename the snapshot %s", volume.name, name) : 0;
+}
+
+int store_snapshot_rename(struct store *store, const char *volume, const char *name, const char *new_name,
+                          struct error *error)
+{
+    if (strlen(new_name) >= STORE_NAME_SIZE || !is_valid_name(new_name))
+        return error_set(error, -EINVAL, "'%s' cannot be the name of a snapshot", new_name);
+    pthread_mutex_lock(&store->tree_lock);
+    int rc = rename_locked(store, volume, name, new_name, error);
+    pthread_mutex_unlock(&store->tree_lock);
+    return rc;
+}
+
+static int forget(struct store *store, uint64_t id)
+{
+    int rc = tree_begin(store->tree);
+
+    if (rc)
+        return rc;
+    rc = tree_snapshot_delete(store->tree, id);
+    rc = rc ?: tree_layer_mark_dying(store->tree, false);
+    return tree_end(store->tree, rc);
+}
+
+static int remove_locked(struct store *store, const char *volume_name, const char *name, struct error *error)
+{
+    struct tree_volume volume;
+    struct tree_snapshot snapshot;
+    int rc = find_both(store, volume_name, name, &volume, &snapshot, error);
+
+    if (rc)
+        return rc;
+    store_make_room(store);
+    rc = forget(store, snapshot.id);
+    if (rc)
+        return error_set_errno(error, rc, "%s: cannot remove the snapshot %s", volume.name, name);
+    store_sweep_dying(store); /* or the next open does */
+    store_restore_reserve(store);
+    return 0;
+}
+
+int store_snapshot_remove(struct store *store, const char *volume, const char *name, struct error *error)
+{
+    pthread_mutex_lock(&store->tree_lock);
+    int rc = remove_locked(store, volume, name, error);
+    pthread_mutex_unlock(&store->tree_lock);
     return rc;
 }

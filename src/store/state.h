@@ -21,6 +21,13 @@ struct store {
     struct tree *tree;
     uint64_t next_layer_id;
     struct store_import *imports; /* running ones, whose names are taken */
+    uint64_t volume_in_doubt;     /* nobody knows which layer is its top on disk: not opened any more */
+    struct {
+        uint64_t layer;
+        uint64_t child;
+        uint64_t block; /* the first one not looked at */
+        bool failed;
+    } merge;
 
     pthread_mutex_t lock;
     struct volume *volumes;
@@ -87,10 +94,23 @@ bool store_volume_is_open(struct store *store, const char *name);
 /* Opens a layer, or counts one more user of it. */
 int store_layer_get(struct store *store, const struct tree_layer *row, bool writable, struct layer **layer);
 void store_layer_put(void *store, struct layer *layer);
+/* From now on `layer`, opened by the caller, is what all others get for its id; the caller holds one reference. */
+void store_layer_replace(struct store *store, struct layer *layer);
+/* volume_unref for those who hold the tree_lock: nobody else ever sees that the volume was open. */
+void store_unref_volume_locked(struct volume *volume);
+/* Makes durable what a volume that nobody has open holds, as its first flush would (F5). */
+int store_sync_closed_volume(struct store *store, const struct tree_volume *row);
 
 /* ---- clone.c, snapshot.c ---- */
 
 void store_make_uuid(uint8_t uuid[16]);
+/* In one transaction: the old top is frozen and named by `snapshot`; the new one is the volume's. */
+int store_record_new_top(struct store *store, const struct tree_volume *volume,
+                         const struct tree_layer *old_top, struct tree_layer *new_top,
+                         const struct tree_snapshot *snapshot);
+/* `volume`'s snapshot, or a sentence. */
+int store_find_snapshot(struct store *store, const struct tree_volume *volume, const char *name,
+                        struct tree_snapshot *snapshot, struct error *error);
 /* 0, or a sentence: no layer may be laid on this one, so many lie there already. */
 int store_check_depth(struct store *store, uint64_t layer_id, struct error *error);
 

@@ -71,13 +71,34 @@ struct store_snapshot_info {
     char name[STORE_NAME_SIZE];
     char comment[128];
     uint64_t created_seconds;
-    uint64_t own_bytes;
+    uint64_t own_bytes; /* written since the snapshot before it */
 };
 
 int store_snapshot_create(struct store *store, const char *volume, const char *name, const char *comment,
                           struct error *error);
+int store_snapshot_rename(struct store *store, const char *volume, const char *name, const char *new_name,
+                          struct error *error);
+/* What only this snapshot kept becomes free: at once where nothing stands on it, else by store_reclaim_step. */
+int store_snapshot_remove(struct store *store, const char *volume, const char *name, struct error *error);
+/* By age. */
 int store_snapshot_list(struct store *store, const char *volume, struct store_snapshot_info **infos,
                         size_t *count);
+
+/*
+ * The volume shows what the snapshot shows, from one commit on; its size stays. Newer snapshots stay, too, and what
+ * it showed before is kept as the snapshot `kept`, "before-rollback-20261124-093000" by local time, to which one can
+ * go back in the same way. -EBUSY while it is open.
+ */
+int store_volume_rollback(struct store *store, const char *volume, const char *snapshot,
+                          char kept[STORE_NAME_SIZE], struct error *error);
+
+/*
+ * One short step of giving back what removed snapshots kept: copies some MiB of a layer that nobody names into the
+ * only one that stands on it. `more` is set while there is more to do. Volumes may be open and written to. It can be
+ * stopped between any two steps and goes on after the next open. An error ends it: -ENOSPC until there is space
+ * again, others until the store was opened again.
+ */
+int store_reclaim_step(struct store *store, bool *more);
 
 struct store_usage {
     uint64_t total_bytes; /* of the file system below */

@@ -340,6 +340,28 @@ int tree_layer_mark_dying(struct tree *tree, bool creating)
                       "");
 }
 
+/* A root decides all blocks, so nothing can be merged into what lies on it without becoming a root itself. */
+int tree_hidden_get(struct tree *tree, struct tree_hidden *hidden)
+{
+    CLEANUP_STATEMENT sqlite3_stmt *statement = NULL;
+    int rc = query(tree, &statement,
+                   "SELECT below.id, max(above.id), max(volume.name) FROM layer AS below"
+                   " JOIN layer AS above ON above.parent = below.id"
+                   " LEFT JOIN volume ON volume.layer = above.id AND volume.read_only = 0"
+                   " WHERE below.state = 'frozen' AND below.has_map = 1"
+                   " AND below.id NOT IN (SELECT layer FROM volume)"
+                   " AND below.id NOT IN (SELECT layer FROM snapshot)"
+                   " GROUP BY below.id HAVING count(*) = 1 ORDER BY below.id DESC LIMIT 1",
+                   "");
+
+    rc = rc ?: first_row(statement);
+    if (rc)
+        return rc;
+    *hidden = (struct tree_hidden){.layer = column_u64(statement, 0), .child = column_u64(statement, 1)};
+    column_text(statement, 2, hidden->volume, sizeof(hidden->volume));
+    return 0;
+}
+
 /* ---- volumes ---- */
 
 #define VOLUME_COLUMNS "id, name, uuid, layer, read_only, generation, created_seconds"
@@ -454,6 +476,16 @@ int tree_snapshot_insert(struct tree *tree, const struct tree_snapshot *snapshot
                "INSERT INTO snapshot (volume, name, comment, layer, created_seconds) VALUES (?, ?, ?, ?, ?)",
                "ittii", snapshot->volume, snapshot->name, snapshot->comment, snapshot->layer,
                snapshot->created_seconds);
+}
+
+int tree_snapshot_rename(struct tree *tree, uint64_t id, const char *name)
+{
+    return run(tree, "UPDATE snapshot SET name = ? WHERE id = ?", "ti", name, id);
+}
+
+int tree_snapshot_delete(struct tree *tree, uint64_t id)
+{
+    return run(tree, "DELETE FROM snapshot WHERE id = ?", "i", id);
 }
 
 int tree_snapshot_list(struct tree *tree, uint64_t volume, struct tree_snapshot **snapshots, size_t *count)

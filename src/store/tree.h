@@ -63,6 +63,17 @@ int tree_layer_last_id(struct tree *tree, uint64_t *id);
 /* What nothing reaches any more becomes dying, and so does what was being created when `creating` is set. */
 int tree_layer_mark_dying(struct tree *tree, bool creating);
 
+
+/* A hidden layer with one child (FORMAT.md, 4), and whose top that child is: empty for a frozen one. */
+struct tree_hidden {
+    uint64_t layer;
+    uint64_t child;
+    char volume[STORE_NAME_SIZE];
+};
+
+/* The newest of them, or -ENOENT. */
+int tree_hidden_get(struct tree *tree, struct tree_hidden *hidden);
+
 int tree_volume_get(struct tree *tree, const char *name, struct tree_volume *volume);
 /* Fills `volume->id`. */
 int tree_volume_insert(struct tree *tree, struct tree_volume *volume);
@@ -76,5 +87,7 @@ int tree_volume_dependent(struct tree *tree, uint64_t id, char name[STORE_NAME_S
 
 int tree_snapshot_get(struct tree *tree, uint64_t volume, const char *name, struct tree_snapshot *snapshot);
 int tree_snapshot_insert(struct tree *tree, const struct tree_snapshot *snapshot);
+int tree_snapshot_rename(struct tree *tree, uint64_t id, const char *name);
+int tree_snapshot_delete(struct tree *tree, uint64_t id);
 /* Of one volume by age, or of all when `volume` is 0. */
 int tree_snapshot_list(struct tree *tree, uint64_t volume, struct tree_snapshot **snapshots, size_t *count);

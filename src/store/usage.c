@@ -150,6 +150,17 @@ int store_volume_list(struct store *store, struct store_volume_info **infos, siz
     return 0;
 }
 
+/* A clone's pristine state lies in a layer of what it was cloned from, and costs the clone nothing. */
+static int forget_what_others_own(struct store *store, struct tree_snapshot *snapshot)
+{
+    struct tree_layer layer;
+    int rc = tree_layer_get(store->tree, snapshot->layer, &layer);
+
+    if (!rc && layer.owner != snapshot->volume)
+        snapshot->layer = 0;
+    return rc;
+}
+
 int store_snapshot_list(struct store *store, const char *volume, struct store_snapshot_info **infos,
                         size_t *count)
 {
@@ -160,6 +171,8 @@ int store_snapshot_list(struct store *store, const char *volume, struct store_sn
     pthread_mutex_lock(&store->tree_lock);
     int rc = tree_volume_get(store->tree, volume, &row);
     rc = rc ?: tree_snapshot_list(store->tree, row.id, &snapshots, &found);
+    for (size_t i = 0; !rc && i < found; i++)
+        rc = forget_what_others_own(store, &snapshots[i]);
     pthread_mutex_unlock(&store->tree_lock);
     if (rc)
         return rc;
@@ -170,7 +183,8 @@ int store_snapshot_list(struct store *store, const char *volume, struct store_sn
         COPY_STRING(info->name, snapshots[i].name);
         COPY_STRING(info->comment, snapshots[i].comment);
         info->created_seconds = snapshots[i].created_seconds;
-        info->own_bytes = layer_allocated_bytes(store->io, store->folder, snapshots[i].layer);
+        if (snapshots[i].layer)
+            info->own_bytes = layer_allocated_bytes(store->io, store->folder, snapshots[i].layer);
     }
     return 0;
 }

@@ -43,6 +43,7 @@ void volume_stop(struct volume *volume, int rc, const char *what)
 {
     pthread_mutex_lock(&volume->lock);
     bool first = !volume->stopped;
+    struct layer *top = volume->chain->layers[0]; /* stays while the chain below it may change */
     volume->stopped = true;
     pthread_cond_broadcast(&volume->changed);
     pthread_mutex_unlock(&volume->lock);
@@ -50,7 +51,7 @@ void volume_stop(struct volume *volume, int rc, const char *what)
         return;
     log_error("%s: stopped: %s failed (%s); what the disk really holds is read when it is opened again",
               volume->name, what, strerror(-rc));
-    layer_drop_cache(volume->chain->layers[0]);
+    layer_drop_cache(top);
 }
 
 /* volume_chain, and what lies at `offset`, for one taking of the lock: most reads need no more. */

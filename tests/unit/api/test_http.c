@@ -19,6 +19,11 @@ static void every_route_is_found(void **state)
         {EVHTTP_REQ_GET, "/v1/machines", ROUTE_FOUND, ""},
         {EVHTTP_REQ_GET, "/v1/machines/pi-01", ROUTE_FOUND, "pi-01"},
         {EVHTTP_REQ_DELETE, "/v1/jobs/12", ROUTE_FOUND, "12"},
+        {EVHTTP_REQ_POST, "/v1/machines/pi-01/rollback", ROUTE_FOUND, "pi-01"},
+        {EVHTTP_REQ_DELETE, "/v1/machines/pi-01/snapshots/a", ROUTE_FOUND, "pi-01"},
+        {EVHTTP_REQ_GET, "/v1/machines/pi-01/snapshots/a", ROUTE_NO_METHOD, NULL},
+        {EVHTTP_REQ_DELETE, "/v1/machines/pi-01/snapshots/", ROUTE_NO_PATH, NULL},
+        {EVHTTP_REQ_DELETE, "/v1/machines//snapshots/a", ROUTE_NO_PATH, NULL},
         {EVHTTP_REQ_PATCH, "/v1/machines", ROUTE_NO_METHOD, NULL},
         {EVHTTP_REQ_POST, "/v1/status", ROUTE_NO_METHOD, NULL},
         {EVHTTP_REQ_GET, "/v1/machines/", ROUTE_NO_PATH, NULL},
@@ -31,8 +36,8 @@ static void every_route_is_found(void **state)
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         const struct route *route;
-        char name[NAME_SIZE];
-        assert_int_equal(route_find(rows[i].method, rows[i].path, &route, name), rows[i].match);
+        char name[NAME_SIZE], item[NAME_SIZE];
+        assert_int_equal(route_find(rows[i].method, rows[i].path, &route, name, item), rows[i].match);
         if (rows[i].match == ROUTE_FOUND)
             assert_string_equal(name, rows[i].name);
     }
@@ -42,9 +47,9 @@ static void a_name_that_is_too_long_is_no_path(void **state)
 {
     CLEANUP_FREE char *path = xasprintf("/v1/machines/%0*d", NAME_SIZE, 0);
     const struct route *route;
-    char name[NAME_SIZE];
+    char name[NAME_SIZE], item[NAME_SIZE];
 
-    assert_int_equal(route_find(EVHTTP_REQ_GET, path, &route, name), ROUTE_NO_PATH);
+    assert_int_equal(route_find(EVHTTP_REQ_GET, path, &route, name, item), ROUTE_NO_PATH);
 }
 
 static void what_is_wrong_with_a_machine_is_said(void **state)

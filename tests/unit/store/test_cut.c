@@ -31,8 +31,9 @@ struct written {
 };
 
 struct kept {
-    char name[8];
+    char name[STORE_NAME_SIZE];
     bool answered;
+    bool removed; /* answered, too */
     size_t sectors;
     uint64_t stamps[SECTORS_MAX];
 };
@@ -215,11 +216,80 @@ static void do_reopen_volume(struct run *r)
     volume_unref(TAKE_PTR(r->volume));
 }
 
+static struct kept *pick_snapshot(struct run *r)
+{
+    if (r->snapshot_count == 0)
+        return NULL;
+    return &r->snapshots[random_below(&r->random, (uint64_t)r->snapshot_count)];
+}
+
+/* All sectors hold what the snapshot holds, zeros where it is shorter: or perhaps they do, if nobody answered. */
+static void note_rollback(struct run *r, const struct kept *to, bool answered)
+{
+    for (size_t s = 0; s < r->sectors; s++)
+        note(r, s, s < to->sectors ? to->stamps[s] : 0, answered);
+    if (answered)
+        note_flushed(r, r->now);
+}
+
+/* The name a rollback gives could come again within the same second. */
+static void keep_what_was(struct run *r, struct kept *kept)
+{
+    char name[STORE_NAME_SIZE];
+
+    snprintf(name, sizeof(name), "s%d", r->snapshot_count);
+    kept->answered = store_snapshot_rename(r->store, "v", kept->name, name, &r->error) == 0;
+    COPY_STRING(kept->name, name);
+    r->snapshot_count++;
+}
+
+static void do_rollback(struct run *r)
+{
+    const struct kept *to = pick_snapshot(r);
+    struct kept *kept = &r->snapshots[r->snapshot_count];
+
+    /* What was not flushed may be lost when the volume is closed: then nobody knows what is kept. */
+    do_flush(r);
+    if (!to || to->removed || r->snapshot_count == SNAPSHOTS_MAX || read_stamps(r->volume, r->sectors, kept->stamps))
+        return;
+    kept->sectors = r->sectors;
+    if (volume_flush(r->volume))
+        return;
+    volume_unref(TAKE_PTR(r->volume));
+    int rc = store_volume_rollback(r->store, "v", to->name, kept->name, &r->error);
+    if (rc == 0)
+        keep_what_was(r, kept);
+    note_rollback(r, to, rc == 0);
+    if (store_volume_open(r->store, "v", &r->volume) == 0 && note_what_is_there(r))
+        return;
+    volume_unref(TAKE_PTR(r->volume));
+}
+
+static void do_reclaim(struct run *r)
+{
+    bool more = true;
+
+    for (int i = 0; i < 3 && more; i++)
+        store_reclaim_step(r->store, &more);
+}
+
+static void do_remove_snapshot(struct run *r)
+{
+    struct kept *kept = pick_snapshot(r);
+
+    if (!kept || kept->removed)
+        return;
+    kept->removed = store_snapshot_remove(r->store, "v", kept->name, &r->error) == 0;
+    kept->answered = false;
+    if (random_below(&r->random, 2))
+        do_reclaim(r);
+}
+
 static void (*const operations[])(struct run *r) = {
     do_write,         do_write, do_write,    do_write,  do_write,
     do_write,         do_zero,  do_zero,     do_zero,   do_flush,
     do_flush,         do_flush, do_snapshot, do_resize, do_clone_and_delete,
-    do_reopen_volume,
+    do_reopen_volume, do_snapshot, do_rollback, do_remove_snapshot, do_reclaim,
 };
 
 static int import_image(struct run *r)
@@ -269,6 +339,10 @@ static unsigned count_rows(struct run *r, const char *sql)
     return count;
 }
 
+static const char hidden_with_one_child[] =
+    "SELECT count(*) FROM (SELECT parent FROM layer WHERE parent NOT IN (SELECT layer FROM snapshot)"
+    " AND parent NOT IN (SELECT layer FROM volume) GROUP BY parent HAVING count(*) = 1)";
+
 static void check_no_orphans(struct run *r)
 {
     char layers[96];
@@ -306,6 +380,7 @@ static void check_snapshot(struct run *r, const struct kept *kept)
     if (rc == -ENOENT && !kept->answered)
         return;
     assert_int_equal(rc, 0);
+    assert_false(kept->removed);
     assert_int_equal(store_volume_open(r->store, "look", &volume), 0);
     assert_int_equal(volume_size_bytes(volume), kept->sectors * VOLUME_SECTOR_BYTES);
     assert_int_equal(read_stamps(volume, kept->sectors, stamps), 0);
@@ -328,14 +403,25 @@ static void recover(struct run *r)
         fail_msg("the store does not open again: %s", r->error.text);
 }
 
-static void check(struct run *r)
+static void check_contents(struct run *r)
 {
-    recover(r);
     check_no_orphans(r);
     check_sectors(r);
     for (int i = 0; i < r->snapshot_count; i++)
         check_snapshot(r, &r->snapshots[i]);
     check_no_orphans(r);
+}
+
+static void check(struct run *r)
+{
+    bool more = true;
+
+    recover(r);
+    check_contents(r);
+    while (more)
+        assert_int_equal(store_reclaim_step(r->store, &more), 0);
+    assert_int_equal(count_rows(r, hidden_with_one_child), 0);
+    check_contents(r);
     store_close(TAKE_PTR(r->store));
 }
 

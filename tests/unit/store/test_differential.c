@@ -1,6 +1,7 @@
 /* Random operations at odd places, beside an array in memory that says what must be read. */
 #include "fixture.h"
 
+#include <limits.h>
 #include <stdio.h>
 
 enum {
@@ -20,7 +21,7 @@ struct shadow {
 
 struct shadow_snapshot {
     char volume[16];
-    char name[16];
+    char name[STORE_NAME_SIZE];
     uint8_t bytes[SIZE_MAX_BYTES];
     size_t size_bytes;
 };
@@ -33,6 +34,8 @@ struct world {
     int volume_count;
     struct shadow_snapshot snapshots[SNAPSHOTS_MAX];
     int snapshot_count;
+    unsigned snapshots_made;
+    unsigned merges;
 };
 
 static void pick_range(struct world *w, const struct shadow *s, size_t *offset, size_t *length_bytes)
@@ -157,7 +160,8 @@ static void do_snapshot(struct world *w, struct shadow *s)
     if (w->snapshot_count == SNAPSHOTS_MAX)
         return;
     struct shadow_snapshot *kept = &w->snapshots[w->snapshot_count];
-    snprintf(kept->name, sizeof(kept->name), "s%d", w->snapshot_count++);
+    snprintf(kept->name, sizeof(kept->name), "s%u", w->snapshots_made++);
+    w->snapshot_count++;
     COPY_STRING(kept->volume, s->name);
     memcpy(kept->bytes, s->bytes, sizeof(kept->bytes));
     kept->size_bytes = s->size_bytes;
@@ -195,6 +199,57 @@ static void check_all(struct world *w)
         assert_volume_equals(w->volumes[i].volume, w->volumes[i].bytes, w->volumes[i].size_bytes);
 }
 
+/* Clones of a snapshot keep their own name for its state. */
+static void do_remove_snapshot(struct world *w, struct shadow *s)
+{
+    struct error error;
+
+    if (w->snapshot_count == 0)
+        return;
+    struct shadow_snapshot *gone = &w->snapshots[random_below(&w->random, (uint64_t)w->snapshot_count)];
+    assert_int_equal(store_snapshot_remove(w->f.store, gone->volume, gone->name, &error), 0);
+    *gone = w->snapshots[--w->snapshot_count];
+}
+
+static void do_reclaim(struct world *w, struct shadow *s)
+{
+    bool more;
+
+    assert_int_equal(store_reclaim_step(w->f.store, &more), 0);
+    if (more)
+        w->merges++;
+}
+
+static struct shadow_snapshot *snapshot_of(struct world *w, const struct shadow *s)
+{
+    for (int i = 0; i < w->snapshot_count; i++)
+        if (strcmp(w->snapshots[i].volume, s->name) == 0)
+            return &w->snapshots[i];
+    return NULL;
+}
+
+/* What was there before is a snapshot from then on, as long as there is room to remember it. */
+static void do_rollback(struct world *w, struct shadow *s)
+{
+    struct shadow_snapshot *to = snapshot_of(w, s);
+    struct shadow_snapshot before = {.size_bytes = s->size_bytes};
+    struct error error;
+
+    if (!to)
+        return;
+    assert_int_equal(store_volume_rollback(w->f.store, s->name, to->name, before.name, &error), -EBUSY);
+    volume_unref(s->volume);
+    assert_int_equal(store_volume_rollback(w->f.store, s->name, to->name, before.name, &error), 0);
+    s->volume = fixture_volume(&w->f, s->name);
+    COPY_STRING(before.volume, s->name);
+    memcpy(before.bytes, s->bytes, sizeof(before.bytes));
+    memset(s->bytes, 0, sizeof(s->bytes));
+    memcpy(s->bytes, to->bytes, to->size_bytes);
+    assert_volume_equals(s->volume, s->bytes, s->size_bytes);
+    if (w->snapshot_count < SNAPSHOTS_MAX)
+        w->snapshots[w->snapshot_count++] = before;
+}
+
 static void do_reopen(struct world *w, struct shadow *s)
 {
     for (int i = 0; i < w->volume_count; i++)
@@ -210,13 +265,14 @@ static const struct {
     void (*run)(struct world *w, struct shadow *s);
 } operations[] = {
     {300, do_write}, {300, do_read},   {120, do_zero}, {60, do_compare_and_write},
-    {40, do_flush},  {20, do_extents}, {8, do_resize}, {6, do_snapshot},
-    {4, do_clone},   {6, do_reopen},
+    {40, do_flush},  {20, do_extents}, {8, do_resize}, {12, do_snapshot},
+    {4, do_clone},   {6, do_reopen},   {4, do_rollback}, {8, do_remove_snapshot},
+    {20, do_reclaim},
 };
 
 static void run_one(struct world *w)
 {
-    uint64_t pick = random_below(&w->random, 864);
+    uint64_t pick = random_below(&w->random, 902);
     struct shadow *s = &w->volumes[random_below(&w->random, (uint64_t)w->volume_count)];
 
     for (size_t i = 0; i < ARRAY_SIZE(operations); i++) {
@@ -254,6 +310,7 @@ static void the_store_reads_what_was_written(void **state)
     add_volume(w, "image", NULL, w->image, sizeof(w->image));
     for (int i = 0; i < OPERATIONS; i++)
         run_one(w);
+    assert_in_range(w->merges, 5, UINT_MAX);
     check_all(w);
     check_snapshots(w);
     do_reopen(w, NULL);

@@ -17,7 +17,7 @@ enum {
     WRITERS = 4,
     READERS = 2,
     ROUNDS = 1500,
-    SNAPSHOTS = 5,
+    SNAPSHOTS = 9,
 };
 
 struct shared {
@@ -107,6 +107,23 @@ static void *flush_often(void *arg)
     return NULL;
 }
 
+/* Those with odd numbers go again, below those who read and write: the layers of some are merged into the top, of
+ * others into a frozen one. */
+static int remove_after(struct store *store, int newest)
+{
+    int number = newest % 4 == 1 ? newest : newest - 1;
+    char name[8];
+    bool more = true;
+
+    if (newest % 4 != 1 && (newest % 4 != 0 || newest == 0))
+        return 0;
+    snprintf(name, sizeof(name), "s%d", number);
+    int rc = store_snapshot_remove(store, "v", name, NULL);
+    while (!rc && more)
+        rc = store_reclaim_step(store, &more);
+    return rc;
+}
+
 static void *make_snapshots(void *arg)
 {
     struct worker *w = arg;
@@ -119,6 +136,7 @@ static void *make_snapshots(void *arg)
                     ?: store_volume_resize(w->shared->f.store, "v",
                                            (uint64_t)(BLOCKS + i) * VOLUME_BLOCK_BYTES, NULL);
         usleep(3000);
+        w->rc = w->rc ?: remove_after(w->shared->f.store, i);
     }
     return NULL;
 }
@@ -171,7 +189,7 @@ static void check_snapshots(struct shared *s)
     CLEANUP_FREE uint64_t *before = xcalloc(SECTORS, sizeof(uint64_t));
     char name[8], clone[8];
 
-    for (int i = 0; i < SNAPSHOTS; i++) {
+    for (int i = 0; i < SNAPSHOTS; i += 2) {
         snprintf(name, sizeof(name), "s%d", i);
         snprintf(clone, sizeof(clone), "look%d", i);
         fixture_clone(&s->f, "v", name, clone, 0);

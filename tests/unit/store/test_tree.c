@@ -414,10 +414,77 @@ static void file_systems_that_break_promises_are_refused(void **state)
     assert_int_equal(store_open(t->f.folder, NULL, &t->f.store, &error), 0);
 }
 
+/* ---- rollback ---- */
+
+static void a_rollback_is_there_after_opening_again_and_can_be_undone(void **state)
+{
+    struct tree_test *t = *state;
+    uint8_t old[4096], new[4096], found[4096];
+    char kept[STORE_NAME_SIZE], unused[STORE_NAME_SIZE];
+    struct error error;
+
+    memset(old, 1, sizeof(old));
+    memset(new, 2, sizeof(new));
+    fixture_clone(&t->f, "image", NULL, "v", 0);
+    struct volume *volume = fixture_volume(&t->f, "v");
+    assert_int_equal(write_bytes(volume, old, sizeof(old), 8192, false), 0);
+    fixture_snapshot(&t->f, "v", "first");
+    assert_int_equal(write_bytes(volume, new, sizeof(new), 8192, false), 0);
+    assert_int_equal(store_volume_resize(t->f.store, "v", IMAGE_BYTES + 4096, &error), 0);
+    assert_int_equal(store_volume_rollback(t->f.store, "v", "first", kept, &error), -EBUSY);
+    volume_unref(volume);
+    assert_int_equal(store_volume_rollback(t->f.store, "v", "none", kept, &error), -ENOENT);
+    assert_int_equal(store_volume_rollback(t->f.store, "image", "first", kept, &error), -EROFS);
+
+    const char *targets[] = {"first", kept};
+    const uint8_t *expected[] = {old, new};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(store_volume_rollback(t->f.store, "v", targets[i], i ? unused : kept, &error), 0);
+        fixture_reopen(&t->f);
+        volume = fixture_volume(&t->f, "v");
+        assert_int_equal(volume_size_bytes(volume), IMAGE_BYTES + 4096);
+        assert_int_equal(read_bytes(volume, found, sizeof(found), 8192, VOLUME_MAY_WAIT), 0);
+        assert_memory_equal(found, expected[i], sizeof(found));
+        volume_unref(volume);
+    }
+}
+
+static void a_removed_snapshot_is_merged_while_its_volume_is_open(void **state)
+{
+    struct tree_test *t = *state;
+    struct store_volume_info info;
+    struct error error;
+    bool more = true;
+
+    fixture_clone(&t->f, "image", NULL, "v", 0);
+    struct volume *volume = fixture_volume(&t->f, "v");
+    assert_int_equal(write_bytes(volume, t->image + 100 * 512, 4096, 0, false), 0);
+    memcpy(t->image, t->image + 100 * 512, 4096);
+    assert_int_equal(volume_discard(volume, 2 << 20, 65536), 0);
+    memset(t->image + (2 << 20), 0, 65536);
+    fixture_snapshot(&t->f, "v", "a");
+    assert_int_equal(store_snapshot_rename(t->f.store, "v", "a", "pristine", &error), -EEXIST);
+    assert_int_equal(store_snapshot_remove(t->f.store, "v", "b", &error), -ENOENT);
+    assert_int_equal(store_snapshot_remove(t->f.store, "v", "a", &error), 0);
+    while (more)
+        assert_int_equal(store_reclaim_step(t->f.store, &more), 0);
+    assert_int_equal(store_volume_info(t->f.store, "v", &info), 0);
+    assert_int_equal(info.depth, 2);
+    assert_false(layer_exists(t, 2));
+    assert_volume_equals(volume, t->image, IMAGE_BYTES);
+    volume_unref(volume);
+    fixture_reopen(&t->f);
+    volume = fixture_volume(&t->f, "v");
+    assert_volume_equals(volume, t->image, IMAGE_BYTES);
+    volume_unref(volume);
+}
+
 int main(void)
 {
 #define TREE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        TREE_TEST(a_rollback_is_there_after_opening_again_and_can_be_undone),
+        TREE_TEST(a_removed_snapshot_is_merged_while_its_volume_is_open),
         TREE_TEST(an_image_keeps_its_holes_and_its_sums),
         TREE_TEST(an_image_of_odd_length_is_padded),
         TREE_TEST(an_aborted_import_leaves_nothing),
