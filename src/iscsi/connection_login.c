@@ -122,14 +122,25 @@ static void fill_targets(struct connection *c)
     iscsi_text_put(&c->session->targets, "TargetAddress", portal);
 }
 
+/* The name of an iSCSI initiator port: its node's name and its ISID. */
+static const char *initiator_port_name(const struct session_parameters *p, char to[RESERVATION_PORT_SIZE])
+{
+    const uint8_t *isid = p->isid;
+
+    snprintf(to, RESERVATION_PORT_SIZE, "%s,i,0x%02x%02x%02x%02x%02x%02x", p->initiator_name, isid[0],
+             isid[1], isid[2], isid[3], isid[4], isid[5]);
+    return to;
+}
+
 static enum login_status make_session(struct connection *c)
 {
+    char port[RESERVATION_PORT_SIZE];
     const struct session_parameters *p = &c->login->parameters;
 
     c->session = xcalloc(1, sizeof(*c->session));
     session_init(c->session, p, c->entry.tsih, c->login->asked.words[WORD_CMD_SN], 0);
     c->session->buffers = c->loop->buffers;
-    scsi_nexus_init(&c->session->nexus, p->target_name, ISCSI_PORTAL_GROUP);
+    scsi_nexus_init(&c->session->nexus, p->target_name, ISCSI_PORTAL_GROUP, initiator_port_name(p, port));
     fill_targets(c);
     if (c->disk && scsi_nexus_attach(&c->session->nexus, 0, c->disk->disk) < 0)
         return LOGIN_OUT_OF_RESOURCES;
