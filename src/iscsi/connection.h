@@ -25,7 +25,8 @@ struct iscsi_loop {
 struct open_disk {
     struct open_disk *next;
     char volume[STORE_NAME_SIZE];
-    struct scsi_disk *disk;
+    struct scsi_disk *disk; /* NULL: only its registrations are kept, until somebody opens it again */
+    struct reservations kept;
     unsigned users;
 };
 

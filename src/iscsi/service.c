@@ -16,19 +16,37 @@ static struct open_disk **find_disk(struct iscsi_service *service, const char *v
     return at;
 }
 
-static int open_new_disk(struct iscsi_service *service, const char *name, struct open_disk **disk)
+static struct open_disk *add_disk(struct iscsi_service *service, const char *name)
+{
+    struct open_disk *disk = xcalloc(1, sizeof(*disk));
+
+    COPY_STRING(disk->volume, name);
+    disk->next = service->disks;
+    service->disks = disk;
+    return disk;
+}
+
+static void remove_disk(struct iscsi_service *service, struct open_disk *disk)
+{
+    *find_disk(service, disk->volume) = disk->next;
+    reservations_free(&disk->kept);
+    free(disk);
+}
+
+/* `found` is the disk if something of it is kept, else NULL. */
+static int open_volume(struct iscsi_service *service, const char *name, struct open_disk **found)
 {
     struct volume *volume;
     int r = store_volume_open(service->options.store, name, &volume);
 
     if (r < 0)
         return r;
-    *disk = xcalloc(1, sizeof(**disk));
-    COPY_STRING((*disk)->volume, name);
-    (*disk)->disk = scsi_disk_new(volume);
+    if (!*found)
+        *found = add_disk(service, name);
+    (*found)->disk = scsi_disk_new(volume);
+    scsi_disk_give_reservations((*found)->disk, (*found)->kept);
+    (*found)->kept = (struct reservations){0};
     volume_unref(volume);
-    (*disk)->next = service->disks;
-    service->disks = *disk;
     return 0;
 }
 
@@ -38,8 +56,8 @@ int service_open_disk(struct iscsi_service *service, const char *volume, struct 
 
     pthread_mutex_lock(&service->disks_lock);
     struct open_disk *found = *find_disk(service, volume);
-    if (!found)
-        r = open_new_disk(service, volume, &found);
+    if (!found || !found->disk)
+        r = open_volume(service, volume, &found);
     if (r == 0) {
         found->users++;
         *disk = found;
@@ -48,14 +66,20 @@ int service_open_disk(struct iscsi_service *service, const char *volume, struct 
     return r;
 }
 
+/* Registrations stand until farboot ends (SPC-4 5.13.5): sessions come and go. */
+static void close_volume(struct iscsi_service *service, struct open_disk *disk)
+{
+    disk->kept = scsi_disk_take_reservations(disk->disk);
+    scsi_disk_unref(TAKE_PTR(disk->disk));
+    if (!disk->kept.generation)
+        remove_disk(service, disk);
+}
+
 void service_close_disk(struct iscsi_service *service, struct open_disk *disk)
 {
     pthread_mutex_lock(&service->disks_lock);
-    if (--disk->users == 0) {
-        *find_disk(service, disk->volume) = disk->next;
-        scsi_disk_unref(disk->disk);
-        free(disk);
-    }
+    if (--disk->users == 0)
+        close_volume(service, disk);
     pthread_mutex_unlock(&service->disks_lock);
 }
 
@@ -185,7 +209,10 @@ void iscsi_service_free(struct iscsi_service *service)
         buffers_free(service->loops[i].buffers);
     }
     registry_end(&service->registry);
-    CHECK(!service->disks);
+    while (service->disks) {
+        CHECK(!service->disks->disk);
+        remove_disk(service, service->disks);
+    }
     pthread_mutex_destroy(&service->disks_lock);
     free(service->iqn_prefix);
     free(service);

@@ -31,6 +31,7 @@ struct scsi_disk *scsi_disk_new(struct volume *volume)
     atomic_init(&disk->references, 1);
     pthread_mutex_init(&disk->lock, NULL);
     pthread_mutex_init(&disk->update_lock, NULL);
+    pthread_cond_init(&disk->written, NULL);
     disk->mode.write_cache = true;
     disk->announced_bytes = volume_size_bytes(volume);
     return disk;
@@ -47,15 +48,33 @@ void scsi_disk_unref(struct scsi_disk *disk)
     if (!disk || atomic_fetch_sub(&disk->references, 1) != 1)
         return;
     volume_unref(disk->volume);
+    reservations_free(&disk->reservations);
+    pthread_cond_destroy(&disk->written);
     pthread_mutex_destroy(&disk->update_lock);
     pthread_mutex_destroy(&disk->lock);
     free(disk);
 }
 
-void scsi_nexus_init(struct scsi_nexus *nexus, const char *target_name, uint16_t portal_group)
+struct reservations scsi_disk_take_reservations(struct scsi_disk *disk)
+{
+    struct reservations taken = disk->reservations;
+
+    disk->reservations = (struct reservations){0};
+    return taken;
+}
+
+void scsi_disk_give_reservations(struct scsi_disk *disk, struct reservations reservations)
+{
+    CHECK(!disk->reservations.count);
+    disk->reservations = reservations;
+}
+
+void scsi_nexus_init(struct scsi_nexus *nexus, const char *target_name, uint16_t portal_group,
+                     const char *initiator_port)
 {
     memset(nexus, 0, sizeof(*nexus));
     COPY_STRING(nexus->target_name, target_name);
+    COPY_STRING(nexus->initiator_port, initiator_port);
     nexus->portal_group = portal_group;
 }
 
@@ -151,6 +170,72 @@ int scsi_lun_number(const uint8_t lun[8])
         memcmp(lun + 2, zeros, sizeof(zeros)) != 0)
         return -1;
     return lun[1];
+}
+
+/* ---- aborting what has begun ---- */
+
+void scsi_path_abort(struct scsi_path *path)
+{
+    atomic_fetch_add(&path->era, 1);
+}
+
+/* Of those that began before the last abort. */
+static bool are_writing(const struct scsi_disk *disk, uint64_t slots)
+{
+    for (size_t i = 0; i < SCSI_NEXUSES_MAX; i++) {
+        struct scsi_path *path = slots & 1ull << i ? disk->paths[i] : NULL;
+        if (path && atomic_load(&path->writing[(atomic_load(&path->era) - 1) & 1]))
+            return true;
+    }
+    return false;
+}
+
+/* Only commands that write are waited for, and those wait for nobody: there is no circle. */
+void scsi_disk_wait_for_aborted(struct scsi_disk *disk, uint64_t slots)
+{
+    atomic_fetch_add(&disk->waiting, 1);
+    while (are_writing(disk, slots))
+        pthread_cond_wait(&disk->written, &disk->lock);
+    atomic_fetch_sub(&disk->waiting, 1);
+}
+
+static bool is_aborted(const struct scsi_command *command)
+{
+    return command->path && command->era != atomic_load(&command->path->era);
+}
+
+static void end_aborted(struct scsi_command *command)
+{
+    command->status = SCSI_TASK_ABORTED;
+    command->in_bytes = 0;
+}
+
+static int run(struct scsi_command *command, enum volume_wait wait)
+{
+    if (!is_aborted(command))
+        return command->entry->run(command, wait);
+    end_aborted(command);
+    return 0;
+}
+
+static void tell_written(struct scsi_disk *disk)
+{
+    pthread_mutex_lock(&disk->lock);
+    pthread_cond_broadcast(&disk->written);
+    pthread_mutex_unlock(&disk->lock);
+}
+
+/* Counted before it is asked, so that whoever aborts either sees it write or keeps it from writing. */
+static int run_writing(struct scsi_command *command, enum volume_wait wait)
+{
+    atomic_uint *writing = &command->path->writing[command->era & 1];
+
+    atomic_fetch_add(writing, 1);
+    int r = run(command, wait);
+    atomic_fetch_sub(writing, 1);
+    if (atomic_load(&command->disk->waiting))
+        tell_written(command->disk);
+    return r;
 }
 
 /* ---- ending a command ---- */
@@ -294,6 +379,37 @@ static void check_against_table(struct scsi_command *command)
         command->in_bytes = command->blocks * VOLUME_SECTOR_BYTES;
 }
 
+/* RESERVE(6) of another nexus. */
+static bool conflicts_with_reserve(const struct scsi_command *command)
+{
+    const struct scsi_path *holder = command->disk->reserved_by;
+
+    return holder && holder != command->path && !(command->entry->flags & ENTRY_THROUGH_RESERVATION);
+}
+
+/* Starting the medium and allowing its removal keep nobody from anything, unlike their opposites. */
+static enum reservation_access access_of(const struct scsi_command *command)
+{
+    enum { OPERATION = 4, START = 0x01, START_AND_POWER = 0xf1, PREVENT = 0x03 };
+    uint8_t operation = command->cdb[OPERATION];
+
+    if (command->entry->opcode == OPCODE_START_STOP_UNIT && (operation & START_AND_POWER) == START)
+        return ACCESS_FREE;
+    if (command->entry->opcode == OPCODE_PREVENT_ALLOW && !(operation & PREVENT))
+        return ACCESS_FREE;
+    return command->entry->access;
+}
+
+/* The old way to reserve and the persistent one do not mix (SPC-3 5.5.3, CRH=0). */
+static bool conflicts_with_registrants(const struct scsi_command *command)
+{
+    const struct reservations *all = &command->disk->reservations;
+
+    if (command->entry->flags & ENTRY_OLD_RESERVATION)
+        return all->count > 0;
+    return !reservation_allows(all, command->nexus->initiator_port, access_of(command));
+}
+
 /* What the disk's other users mean for this command. */
 static void check_shared_state(struct scsi_command *command)
 {
@@ -302,8 +418,8 @@ static void check_shared_state(struct scsi_command *command)
     pthread_mutex_lock(&disk->lock);
     notice_growth(disk);
     command->descriptor_sense = disk->mode.descriptor_sense;
-    bool conflict = disk->reserved_by && disk->reserved_by != command->path &&
-                    !(command->entry->flags & ENTRY_THROUGH_RESERVATION);
+    command->era = atomic_load(&command->path->era);
+    bool conflict = conflicts_with_reserve(command) || conflicts_with_registrants(command);
     pthread_mutex_unlock(&disk->lock);
     if (!reports_attention(command) && conflict)
         command->status = SCSI_RESERVATION_CONFLICT;
@@ -368,13 +484,18 @@ int scsi_execute(struct scsi_command *command, enum volume_wait wait)
     }
     if (command->may_block && wait == VOLUME_NO_WAIT)
         return -EAGAIN;
-    return command->entry->run(command, wait);
+    return command->entry->flags & ENTRY_WRITES ? run_writing(command, wait) : run(command, wait);
 }
 
 int scsi_read(struct scsi_command *command, uint64_t offset, void *to, size_t length_bytes,
               enum volume_wait wait)
 {
     struct iovec vec = {to, length_bytes};
+
+    if (is_aborted(command)) {
+        end_aborted(command);
+        return -EIO;
+    }
     int r = volume_read(command->disk->volume, &vec, 1, command->lba * VOLUME_SECTOR_BYTES + offset, wait);
 
     if (r == 0 || r == -EAGAIN)

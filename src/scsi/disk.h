@@ -17,7 +17,9 @@
  */
 #pragma once
 
+#include "scsi/attention.h"
 #include "scsi/cdb.h"
+#include "scsi/reservation.h"
 #include "scsi/sense.h"
 #include "store/volume.h"
 
@@ -47,19 +49,6 @@ enum scsi_status {
     SCSI_TASK_ABORTED = 0x40,
 };
 
-/* What a nexus will be told once, before its next command, in the order in which it is told. */
-enum scsi_attention {
-    ATTENTION_POWER_ON,
-    ATTENTION_RESET,
-    ATTENTION_NEXUS_LOSS,
-    ATTENTION_CAPACITY,
-    ATTENTION_MODE,
-    ATTENTION_RESERVATIONS_PREEMPTED,
-    ATTENTION_RESERVATIONS_RELEASED,
-    ATTENTION_REGISTRATIONS_PREEMPTED,
-    ATTENTION_LUNS,
-};
-
 struct scsi_nexus;
 
 /* One disk as one nexus sees it. */
@@ -67,6 +56,8 @@ struct scsi_path {
     struct scsi_nexus *nexus;
     struct scsi_disk *disk;
     atomic_uint attentions; /* bits of enum scsi_attention */
+    atomic_uint era;        /* goes up when all commands that have begun are aborted */
+    atomic_uint writing[2]; /* commands that change the medium right now, of even and of odd eras */
 };
 
 struct scsi_mode {
@@ -85,12 +76,16 @@ struct scsi_disk {
     struct scsi_mode mode;
     uint64_t announced_bytes;      /* the size that initiators were told */
     struct scsi_path *reserved_by; /* RESERVE(6); NULL when nobody holds it */
+    struct reservations reservations;
+    pthread_cond_t written; /* an aborted path has nothing left that writes */
+    atomic_uint waiting;    /* for `written` */
 
     pthread_mutex_t update_lock; /* one read-modify-write (ORWRITE) at a time */
 };
 
 struct scsi_nexus {
     char target_name[224];
+    char initiator_port[RESERVATION_PORT_SIZE]; /* who is at the other end, the same after every login */
     uint16_t portal_group;
     struct scsi_path paths[SCSI_LUNS_MAX]; /* by LUN; `disk` NULL where there is none */
 };
@@ -112,6 +107,7 @@ struct scsi_command {
     const struct scsi_entry *entry;
     struct scsi_path *path; /* NULL where the LUN has no disk */
     struct scsi_disk *disk;
+    unsigned era; /* of the path, when it began */
     bool may_block;
     uint64_t lba;
     uint64_t blocks;
@@ -131,9 +127,14 @@ struct scsi_disk *scsi_disk_new(struct volume *volume);
 struct scsi_disk *scsi_disk_ref(struct scsi_disk *disk);
 void scsi_disk_unref(struct scsi_disk *disk);
 DEFINE_CLEANUP(scsi_disk, struct scsi_disk *, scsi_disk_unref)
+/* Registrations outlive the sessions, and so may outlive the disk's being open: whoever closes it takes them
+ * and gives them to it when it is open again. Nobody may be attached. */
+struct reservations scsi_disk_take_reservations(struct scsi_disk *disk);
+void scsi_disk_give_reservations(struct scsi_disk *disk, struct reservations reservations);
 
 /* Begins with no disks. It must not move while disks are attached. */
-void scsi_nexus_init(struct scsi_nexus *nexus, const char *target_name, uint16_t portal_group);
+void scsi_nexus_init(struct scsi_nexus *nexus, const char *target_name, uint16_t portal_group,
+                     const char *initiator_port);
 /* Refs the disk. -EBUSY when SCSI_NEXUSES_MAX share it already. */
 int scsi_nexus_attach(struct scsi_nexus *nexus, unsigned lun, struct scsi_disk *disk);
 /* The I_T nexus is lost: lets go of every disk and of what RESERVE held. No command may be running. */
@@ -164,3 +165,9 @@ void scsi_fail_volume(struct scsi_command *command, int error, bool writing);
 void scsi_answer(struct scsi_command *command, const void *bytes, size_t length_bytes);
 /* All nexuses of the disk but one (NULL: all) will be told. The disk's lock is held. */
 void scsi_tell_others(struct scsi_disk *disk, const struct scsi_path *except, enum scsi_attention attention);
+/* Commands of this path that have begun end with TASK ABORTED instead of touching the medium. The disk's lock
+ * is held. */
+void scsi_path_abort(struct scsi_path *path);
+/* Until none of them is touching the medium any more; `slots` are bits of the places in `paths`. The disk's
+ * lock is held, and let go while waiting. */
+void scsi_disk_wait_for_aborted(struct scsi_disk *disk, uint64_t slots);

@@ -16,6 +16,7 @@ enum {
     ENTRY_RANGE = 1 << 7,               /* `lba` and `blocks` must lie inside the disk */
     ENTRY_PROTECT = 1 << 8,             /* byte 1 has a RD/WR/VRPROTECT field, which must be 0 */
     ENTRY_THROUGH_RESERVATION = 1 << 9, /* allowed while another nexus holds RESERVE(6) */
+    ENTRY_OLD_RESERVATION = 1 << 11,    /* RESERVE(6) and RELEASE(6) */
     ENTRY_EXACT_DATA = 1 << 10,         /* the initiator must offer exactly the data-out that the CDB wants */
 };
 
@@ -29,6 +30,7 @@ struct scsi_entry {
     struct cdb_field blocks;
     struct cdb_field length;
     uint16_t flags;
+    enum reservation_access access; /* what a persistent reservation says to it */
     uint8_t
         usage[CDB_BYTES]; /* CDB usage data (SPC-4 6.35): which bits are looked at; byte 0 is the opcode */
     /* Refuses with status and sense, or sets what the fields above cannot say. May be NULL. */
@@ -56,6 +58,14 @@ int scsi_run_start_stop(struct scsi_command *command, enum volume_wait wait);
 int scsi_run_prevent_allow(struct scsi_command *command, enum volume_wait wait);
 int scsi_run_reserve(struct scsi_command *command, enum volume_wait wait);
 int scsi_run_release(struct scsi_command *command, enum volume_wait wait);
+
+/* scsi/persistent.c */
+void scsi_check_persistent_out(struct scsi_command *command);
+int scsi_run_persistent_out(struct scsi_command *command, enum volume_wait wait);
+int scsi_run_read_keys(struct scsi_command *command, enum volume_wait wait);
+int scsi_run_read_reservation(struct scsi_command *command, enum volume_wait wait);
+int scsi_run_report_capabilities(struct scsi_command *command, enum volume_wait wait);
+int scsi_run_read_full_status(struct scsi_command *command, enum volume_wait wait);
 
 /* scsi/inquiry.c */
 int scsi_run_inquiry(struct scsi_command *command, enum volume_wait wait);

@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool broken = false;
 
     session_init(&session, &parameters, 1, 0, 0);
-    scsi_nexus_init(&session.nexus, "iqn.target", 1);
+    scsi_nexus_init(&session.nexus, "iqn.target", 1, "iqn.initiator,i,0x1");
     CHECK(scsi_nexus_attach(&session.nexus, 0, disk) == 0);
     COPY_STRING(session.visible_target, "iqn.target");
     iscsi_text_put(&session.targets, "TargetName", "iqn.target");

@@ -25,7 +25,7 @@ static void run(struct scsi_command *command, const uint8_t *out, size_t out_byt
         if (scsi_execute(command, VOLUME_NO_WAIT) == -EAGAIN)
             scsi_execute(command, VOLUME_MAY_WAIT);
     }
-    CHECK(!command->in || command->in_bytes <= SCSI_ANSWER_MAX_BYTES);
+    CHECK(!command->in || command->in_bytes <= MAX(command->length_bytes, (size_t)SCSI_ANSWER_MAX_BYTES));
     sense_encode(&command->sense, command->descriptor_sense, sense);
     scsi_command_end(command);
 }
@@ -37,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct scsi_disk *disk = scsi_disk_new(volume);
     struct scsi_nexus nexus;
 
-    scsi_nexus_init(&nexus, "iqn.target", 1);
+    scsi_nexus_init(&nexus, "iqn.target", 1, "iqn.initiator,i,0x1");
     CHECK(scsi_nexus_attach(&nexus, 0, disk) == 0);
     atomic_store(&nexus.paths[0].attentions, 0);
     while (reader_left(&r) >= CDB_BYTES + 2) {

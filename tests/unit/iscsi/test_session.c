@@ -29,7 +29,7 @@ static struct session_parameters parameters(void)
 static void begin(struct fixture *f, struct session_parameters p)
 {
     session_init(&f->session, &p, 1, FIRST_CMD_SN, 100);
-    scsi_nexus_init(&f->session.nexus, p.target_name, 1);
+    scsi_nexus_init(&f->session.nexus, p.target_name, 1, "iqn.initiator,i,0x00023d000001");
     CHECK(scsi_nexus_attach(&f->session.nexus, 0, f->disk) == 0);
     atomic_store(&f->session.nexus.paths[0].attentions, 0);
     f->cmd_sn = FIRST_CMD_SN;

@@ -1,5 +1,7 @@
 #include "fixture.h"
 
+#define TARGET "iqn.2026-11.internal.farboot:root:02-00-00-00-00-01"
+
 static const uint8_t test_unit_ready[CDB_BYTES];
 
 int fixture_setup(void **state)
@@ -8,8 +10,8 @@ int fixture_setup(void **state)
 
     f->volume = memory_volume_new(DISK_BYTES);
     f->disk = scsi_disk_new(f->volume);
-    scsi_nexus_init(&f->nexus, "iqn.2026-11.internal.farboot:root:02-00-00-00-00-01", 1);
-    scsi_nexus_init(&f->other, "iqn.2026-11.internal.farboot:root:02-00-00-00-00-01", 1);
+    scsi_nexus_init(&f->nexus, TARGET, 1, "iqn.a,i,0x00023d000001");
+    scsi_nexus_init(&f->other, TARGET, 1, "iqn.b,i,0x00023d000002");
     CHECK(scsi_nexus_attach(&f->nexus, 0, f->disk) == 0 && scsi_nexus_attach(&f->other, 0, f->disk) == 0);
     CHECK(outcome_on(&f->nexus, test_unit_ready, NULL, 0) ==
           FAILS(SENSE_UNIT_ATTENTION, SENSE_CODE_POWER_ON));

@@ -257,7 +257,7 @@ static void lba_status_begins_where_asked(void **state)
 static void capacity(void **state)
 {
     struct scsi_command *c = run(*state, CDB(0x9e, 0x10, [13] = 32), NULL, 0);
-    const uint8_t expected[15] = {0, 0, 0, 0, 0, 0, 0x07, 0xff, 0, 0, 0x02, 0, 0, 0x03, 0xc0};
+    const uint8_t expected[15] = {0, 0, 0, 0, 0, 0, 0x07, 0xff, 0, 0, 0x02, 0, 0, 0x00, 0xc0};
 
     assert_int_equal(c->in_bytes, 32);
     assert_memory_equal(c->in, expected, sizeof(expected));
@@ -314,7 +314,7 @@ static void lun_0_answers_without_a_disk(void **state)
 {
     struct scsi_nexus empty;
 
-    scsi_nexus_init(&empty, "iqn.x", 1);
+    scsi_nexus_init(&empty, "iqn.x", 1, "iqn.a,i,0x1");
     struct scsi_command *c = run_on(&empty, CDB(OPCODE_INQUIRY, 0, 0, 0, 96), NULL, 0);
     assert_int_equal(c->status, SCSI_GOOD);
     assert_int_equal(c->in[0], 0x7f);
