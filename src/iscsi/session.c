@@ -41,6 +41,27 @@ static void open_window(struct session *session)
         session->max_cmd_sn = most;
 }
 
+bool session_take_room(struct session *session, size_t length_bytes)
+{
+    atomic_size_t *all = session->buffered_in_all;
+
+    if (session->buffered_bytes + length_bytes > SESSION_BUFFERED_MAX_BYTES)
+        return false;
+    if (all && atomic_fetch_add(all, length_bytes) + length_bytes > SESSIONS_BUFFERED_MAX_BYTES) {
+        atomic_fetch_sub(all, length_bytes);
+        return false;
+    }
+    session->buffered_bytes += length_bytes;
+    return true;
+}
+
+static void give_room(struct session *session, size_t length_bytes)
+{
+    session->buffered_bytes -= length_bytes;
+    if (session->buffered_in_all)
+        atomic_fetch_sub(session->buffered_in_all, length_bytes);
+}
+
 void session_end_task(struct session *session, struct task *task)
 {
     if (task->previous)
@@ -54,7 +75,7 @@ void session_end_task(struct session *session, struct task *task)
     else
         session->windowed_tasks--;
     if (task->scsi.out) {
-        session->buffered_bytes -= task->out_room_bytes;
+        give_room(session, task->out_room_bytes);
         buffers_give(session->buffers, TAKE_PTR(task->scsi.out), task->out_room_bytes);
     }
     if (session->data_task == task)

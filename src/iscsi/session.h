@@ -20,7 +20,8 @@ enum {
     SESSION_TASKS_MAX = 128,    /* the command window */
     SESSION_IMMEDIATE_MAX = 16, /* immediate commands beside it */
     SESSION_REPLIES_MAX = 64,   /* answers that wait to be sent; beyond that the owner stops reading */
-    SESSION_BUFFERED_MAX_BYTES = 64 << 20, /* data-out of unfinished commands */
+    SESSION_BUFFERED_MAX_BYTES = 64 << 20,   /* data-out of unfinished commands */
+    SESSIONS_BUFFERED_MAX_BYTES = 256 << 20, /* the same, of all sessions together */
 };
 
 enum session_verdict {
@@ -75,6 +76,7 @@ struct session {
     unsigned running_tasks;
     unsigned aborted_running;
     size_t buffered_bytes;
+    atomic_size_t *buffered_in_all; /* the owner's count over all sessions; NULL: this one is alone */
     struct task_queue ready;
     struct task_queue sending;
     struct reply_queue replies;

@@ -58,12 +58,11 @@ static enum session_verdict begin_taking(struct session *session, struct task *t
         fail_task(session, task, SENSE_ABORTED_COMMAND, SENSE_CODE_UNEXPECTED_DATA);
         return SESSION_GOES_ON;
     }
-    if (session->buffered_bytes + task->out_room_bytes > SESSION_BUFFERED_MAX_BYTES) {
+    if (!session_take_room(session, task->out_room_bytes)) {
         answer_status(session, task, SCSI_TASK_SET_FULL);
         return SESSION_GOES_ON;
     }
     task->scsi.out = buffers_take(session->buffers, task->out_room_bytes);
-    session->buffered_bytes += task->out_room_bytes;
     session->data_task = task;
     session->data_burst = task->burst_count ? &task->bursts[0] : NULL;
     *place = task->scsi.out;

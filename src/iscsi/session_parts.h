@@ -27,6 +27,8 @@ enum arrival { ARRIVED, ARRIVED_OUTSIDE, ARRIVED_EARLY };
 /* Counts a request by its CmdSN (RFC 7143 4.2.2.1). */
 enum arrival session_arrive(struct session *session, const struct pdu *pdu);
 void session_link_task(struct session *session, struct task *task);
+/* Counts memory for data-out; false when this session, or all together, have too much of it already. */
+bool session_take_room(struct session *session, size_t length_bytes);
 /* Frees it; the command window opens by one. */
 void session_end_task(struct session *session, struct task *task);
 /* At once, or when it comes home from whoever runs it. */

@@ -94,12 +94,12 @@ int scsi_nexus_attach(struct scsi_nexus *nexus, unsigned lun, struct scsi_disk *
     struct scsi_path *path = &nexus->paths[lun];
 
     CHECK(lun < SCSI_LUNS_MAX && !path->disk);
+    path->nexus = nexus; /* from here on others may look at it */
     pthread_mutex_lock(&disk->lock);
     bool added = add_path(disk, path);
     pthread_mutex_unlock(&disk->lock);
     if (!added)
         return -EBUSY;
-    path->nexus = nexus;
     path->disk = scsi_disk_ref(disk);
     atomic_store(&path->attentions, 1u << ATTENTION_POWER_ON);
     return 0;

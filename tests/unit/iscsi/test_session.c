@@ -441,6 +441,28 @@ static void data_beyond_the_memory_is_refused_not_kept(void **state)
     assert_int_equal(full, 20 - SESSION_BUFFERED_MAX_BYTES / (4 << 20));
 }
 
+static void what_all_sessions_keep_is_counted_together(void **state)
+{
+    static atomic_size_t in_all;
+    const size_t of_others = SESSIONS_BUFFERED_MAX_BYTES - (6 << 20);
+    struct fixture *f = *state;
+    struct session_output out;
+    uint8_t data[8192];
+    unsigned full = 0;
+
+    atomic_store(&in_all, of_others);
+    f->session.buffered_in_all = &in_all;
+    for (unsigned i = 0; i < 2; i++) {
+        say(f, PDU_FINAL | PDU_WRITE, 4 << 20, WRITE_10(0, 8192));
+        while (hear(f, &out, data))
+            full += out.pdu.opcode == PDU_SCSI_RESPONSE && out.pdu.detail[1] == SCSI_TASK_SET_FULL;
+    }
+    assert_int_equal(full, 1);
+    assert_int_equal(atomic_load(&in_all), of_others + (4 << 20));
+    session_abort_all(&f->session);
+    assert_int_equal(atomic_load(&in_all), of_others);
+}
+
 /* ---- numbers ---- */
 
 static void commands_outside_the_window_are_ignored(void **state)
@@ -691,6 +713,7 @@ int main(void)
         WITH_SESSION(unsolicited_data_against_the_agreement),
         WITH_SESSION(more_data_than_the_cdb_wants_is_not_written),
         WITH_SESSION(data_beyond_the_memory_is_refused_not_kept),
+        WITH_SESSION(what_all_sessions_keep_is_counted_together),
         WITH_SESSION(commands_outside_the_window_are_ignored),
         WITH_SESSION(a_gap_ends_the_session),
         WITH_SESSION(the_window_closes_and_opens_again),
