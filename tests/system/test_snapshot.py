@@ -49,8 +49,18 @@ def client(lab):
 def machine(daemon):
     daemon.run("machine", "add", "pi-01", MAC, "--image", "plain", "--size", DISK)
     yield "pi-01"
-    wait_until_unused(daemon)
-    daemon.run("machine", "remove", "pi-01")
+    when_unused(daemon, "machine", "remove", "pi-01")
+
+
+def when_unused(daemon, *words):
+    """A command that is refused while the disk is in use, as soon as the daemon has seen the last connection close."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        done = daemon.run(*words, check=False)
+        if done.returncode == 0:
+            return done.stdout
+        assert "in use" in done.stderr and time.monotonic() < deadline, done.stderr
+        time.sleep(0.05)
 
 
 def wait_until_unused(daemon):
@@ -151,13 +161,13 @@ def test_what_was_before_is_read_after_a_rollback_and_that_can_be_undone(lab, da
     write(lab, client, "old")
     assert "pi-01@first: made" in daemon.run("snapshot", "create", "pi-01@first", "--comment", "as it was").stdout
     write(lab, client, "new")
-    said = daemon.run("rollback", "pi-01@first").stdout
+    said = when_unused(daemon, "rollback", "pi-01@first")
     kept = re.search(r"pi-01@(before-rollback-\d{8}-\d{6})$", said.strip())[1]
     assert read(lab, client) == "old"
     write(lab, client, "third")
-    daemon.run("rollback", f"pi-01@{kept}")
+    when_unused(daemon, "rollback", f"pi-01@{kept}")
     assert read(lab, client) == "new"
-    daemon.run("rollback", "pi-01@first")
+    when_unused(daemon, "rollback", "pi-01@first")
     assert read(lab, client) == "old"
     assert names(daemon)[:3] == ["pristine", "first", kept]
     assert len(names(daemon)) == 5
@@ -205,7 +215,7 @@ def test_a_removed_snapshot_gives_its_space_back_and_nothing_else(lab, daemon, c
     assert read(lab, client) == "four"
     daemon.restart()
     assert read(lab, client) == "four"
-    daemon.run("rollback", "pi-01@middle")
+    when_unused(daemon, "rollback", "pi-01@middle")
     assert read(lab, client) == "two"
 
 
@@ -224,6 +234,7 @@ def test_what_cannot_be_done_is_said(daemon, machine):
 def test_both_take_milliseconds(lab, daemon, client, machine):
     """Of a disk of 64 GiB; the figures are printed, and the limit is far away from them."""
     write(lab, client, "old")
+    wait_until_unused(daemon)
     took_ms = {"snapshot": [], "rollback": []}
     for n in range(10):
         for what, words in (("snapshot", ("snapshot", "create", f"pi-01@s{n}")), ("rollback", ("rollback", f"pi-01@s{n}"))):
