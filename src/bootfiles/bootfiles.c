@@ -1,6 +1,7 @@
 #include "bootfiles/bootfiles.h"
 
 #include "disk/boot_partition.h"
+#include "fleet/boot_script.h"
 #include "fleet/template.h"
 
 #include <stdio.h>
@@ -196,7 +197,7 @@ static bool find_file(struct opened *opened, const char *name, char to[CONFIG_TX
 
 struct ipxe_names {
     char kernel[CONFIG_TXT_NAME_SIZE];
-    char initramfs[IPXE_INITRAMFS_MAX][CONFIG_TXT_NAME_SIZE];
+    char initramfs[BOOT_SCRIPT_INITRAMFS_MAX][CONFIG_TXT_NAME_SIZE];
     size_t initramfs_count;
     char cmdline[CONFIG_TXT_NAME_SIZE];
 };
@@ -258,14 +259,14 @@ static int open_ipxe(struct opened *opened, struct bootfile **file)
         r = rewrite_cmdline(opened, names.cmdline, &cmdline);
     if (r < 0)
         return r;
-    struct ipxe_script script = {.base_url = opened->request->base_url,
+    struct boot_script script = {.base_url = opened->request->base_url,
                                  .kernel = names.kernel,
                                  .initramfs_count = names.initramfs_count,
                                  .cmdline = text_string(&cmdline),
                                  .cmdline_length_bytes = cmdline.length_bytes};
     for (size_t i = 0; i < names.initramfs_count; i++)
         script.initramfs[i] = names.initramfs[i];
-    r = template_ipxe(&text, &script);
+    r = boot_script_ipxe(&text, &script);
     if (r < 0)
         return error_set(opened->error, r, "iPXE cannot pass on its kernel command line");
     *file = bootfile_of_text(&text, BOOT_ROLE_FIRMWARE);

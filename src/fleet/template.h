@@ -1,5 +1,5 @@
 /*
- * What farboot writes itself on the way to a machine: the kernel's command line and the iPXE script.
+ * What farboot changes on the way to a machine: the kernel's command line.
  *
  * Pure, text to text. Nothing here changes a disk: the machine's own cmdline.txt stays as it is there, and is
  * rewritten each time it is fetched.
@@ -11,7 +11,6 @@
 
 enum {
     CMDLINE_MAX_BYTES = 16 * 1024, /* what we rewrite; the kernel itself takes 2 or 4 KiB */
-    IPXE_INITRAMFS_MAX = 4,
     ISCSI_PORT_DEFAULT = 3260,
 };
 
@@ -32,15 +31,5 @@ struct disk_location {
 int template_cmdline(struct text *to, const char *bytes, size_t length_bytes,
                      const struct disk_location *disk);
 
-struct ipxe_script {
-    const char *base_url; /* in front of the names, with its slash: "tftp://192.0.2.1/" */
-    const char *kernel;   /* paths of the boot partition */
-    const char *initramfs[IPXE_INITRAMFS_MAX];
-    size_t initramfs_count;
-    const char *cmdline; /* rewritten already; its first line counts */
-    size_t cmdline_length_bytes;
-};
-
-/* Appends a script that loads kernel and initramfs and starts them. -EINVAL for a command line that iPXE
- * cannot pass on: it has no way to write `${name}` without expanding it. -E2BIG. */
-int template_ipxe(struct text *to, const struct ipxe_script *script);
+/* Bytes of the first line of a command line's file: the only one that counts. */
+size_t template_line_length(const char *bytes, size_t length_bytes);

@@ -3,6 +3,7 @@
  */
 #include "base/bytes.h"
 #include "bootfiles/config_txt.h"
+#include "fleet/boot_script.h"
 #include "fleet/template.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -17,13 +18,13 @@ static void rewrite(const char *bytes, size_t length_bytes)
     if (template_cmdline(&cmdline, bytes, length_bytes, &disk) < 0)
         return;
     CHECK(memmem(cmdline.data, cmdline.length_bytes, "ip=dhcp iscsi_initiator=iqn.x:machine:a", 39));
-    const struct ipxe_script ipxe = {.base_url = "tftp://192.0.2.1/",
+    const struct boot_script ipxe = {.base_url = "tftp://192.0.2.1/",
                                      .kernel = "vmlinuz",
                                      .initramfs = {"initrd.img"},
                                      .initramfs_count = 1,
                                      .cmdline = text_string(&cmdline),
                                      .cmdline_length_bytes = cmdline.length_bytes};
-    (void)template_ipxe(&script, &ipxe);
+    (void)boot_script_ipxe(&script, &ipxe);
 }
 
 static char *read_again(void *arg, const char *name, size_t *length_bytes)

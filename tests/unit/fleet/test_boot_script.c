@@ -1,0 +1,74 @@
+#include "../test.h"
+
+#include "fleet/boot_script.h"
+
+static int make_script(struct text *text, const char *cmdline, size_t initramfs_count)
+{
+    const struct boot_script script = {
+        .base_url = "tftp://192.0.2.1/",
+        .kernel = "current/vmlinuz",
+        .initramfs = {"current/initrd.img", "extra file.img"},
+        .initramfs_count = initramfs_count,
+        .cmdline = cmdline,
+        .cmdline_length_bytes = strlen(cmdline),
+    };
+
+    return boot_script_ipxe(text, &script);
+}
+
+static void an_ipxe_script_loads_and_boots(void **state)
+{
+    CLEANUP_TEXT struct text one = text_with_max(4096);
+    CLEANUP_TEXT struct text two = text_with_max(4096);
+    CLEANUP_TEXT struct text none = text_with_max(4096);
+
+    assert_int_equal(make_script(&one, "console=ttyS0 root=LABEL=writable rw\nsecond line\n", 1), 0);
+    assert_string_equal(
+        text_string(&one),
+        "#!ipxe\n"
+        "kernel tftp://192.0.2.1/current/vmlinuz console=ttyS0 root=LABEL=writable rw initrd=initrd.img\n"
+        "initrd --name initrd.img tftp://192.0.2.1/current/initrd.img\n"
+        "boot\n");
+    assert_int_equal(make_script(&two, "root=x", 2), 0);
+    assert_string_equal(text_string(&two),
+                        "#!ipxe\n"
+                        "kernel tftp://192.0.2.1/current/vmlinuz root=x initrd=initrd.img "
+                        "initrd=extra%20file.img\n"
+                        "initrd --name initrd.img tftp://192.0.2.1/current/initrd.img\n"
+                        "initrd --name extra%20file.img tftp://192.0.2.1/extra%20file.img\n"
+                        "boot\n");
+    /* A line must not end in a backslash: the next one would belong to it. */
+    assert_int_equal(make_script(&none, "root=x tail\\", 0), 0);
+    assert_string_equal(text_string(&none),
+                        "#!ipxe\nkernel tftp://192.0.2.1/current/vmlinuz root=x tail\\ \nboot\n");
+}
+
+static void ipxe_does_not_interpret_a_command_line(void **state)
+{
+    CLEANUP_TEXT struct text text = text_with_max(4096);
+    CLEANUP_TEXT struct text refused = text_with_max(4096);
+
+    assert_int_equal(make_script(&text, "a && b || #c ; d&&e $f ${g root=x && ; #", 0), 0);
+    assert_string_equal(
+        text_string(&text),
+        "#!ipxe\n"
+        "set char-26:hex 26\n"
+        "set char-7c:hex 7c\n"
+        "set char-23:hex 23\n"
+        "set char-3b:hex 3b\n"
+        "kernel tftp://192.0.2.1/current/vmlinuz a ${char-26:string}& b ${char-7c:string}| "
+        "${char-23:string}c ${char-3b:string} d&&e $f ${g root=x ${char-26:string}& ${char-3b:string} "
+        "${char-23:string} \n"
+        "boot\n");
+    assert_int_equal(make_script(&refused, "root=x a=${net0/mac}", 0), -EINVAL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_ipxe_script_loads_and_boots),
+        cmocka_unit_test(ipxe_does_not_interpret_a_command_line),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
