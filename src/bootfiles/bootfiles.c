@@ -1,17 +1,21 @@
 #include "bootfiles/bootfiles.h"
 
 #include "disk/boot_partition.h"
+#include "fleet/boot_program.h"
 #include "fleet/boot_script.h"
 #include "fleet/template.h"
 
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 
-enum { IPXE_SCRIPT_MAX_BYTES = 32 * 1024 };
+enum { SCRIPT_MAX_BYTES = 32 * 1024, PROGRAM_MAX_BYTES = 4 * 1024 * 1024 };
 
 struct bootfiles {
     struct store *store;
     char iqn_prefix[IQN_SIZE];
     uint16_t iscsi_port;
+    char program_folder[PATH_MAX];
 };
 
 /* Either a file of the volume or a text. */
@@ -40,6 +44,7 @@ struct bootfiles *bootfiles_new(const struct bootfiles_options *options)
     bootfiles->store = options->store;
     bootfiles->iscsi_port = options->iscsi_port;
     CHECK(COPY_STRING(bootfiles->iqn_prefix, options->iqn_prefix));
+    CHECK(COPY_STRING(bootfiles->program_folder, options->program_folder));
     return bootfiles;
 }
 
@@ -103,7 +108,7 @@ static void cleanup_opened(struct opened *opened)
     volume_unref(opened->volume);
 }
 
-/* ---- the three kinds of boot files ---- */
+/* ---- the kinds of boot files ---- */
 
 static struct bootfile *bootfile_of_text(struct text *text, enum boot_role role)
 {
@@ -195,14 +200,14 @@ static bool find_file(struct opened *opened, const char *name, char to[CONFIG_TX
     return is_file(opened, opened->config.os_prefix, name, to) || is_file(opened, "", name, to);
 }
 
-struct ipxe_names {
+struct script_names {
     char kernel[CONFIG_TXT_NAME_SIZE];
     char initramfs[BOOT_SCRIPT_INITRAMFS_MAX][CONFIG_TXT_NAME_SIZE];
     size_t initramfs_count;
     char cmdline[CONFIG_TXT_NAME_SIZE];
 };
 
-static bool find_kernel(struct opened *opened, struct ipxe_names *names)
+static bool find_kernel(struct opened *opened, struct script_names *names)
 {
     static const char *const usual[] = {"vmlinuz", "kernel8.img", "kernel.img"};
 
@@ -217,7 +222,7 @@ static bool find_kernel(struct opened *opened, struct ipxe_names *names)
 
 /* Those of config.txt, else the one that firmware would take by itself, else the usual name. A disk behind
  * iSCSI is out of reach without one, but that is for the machine to say. */
-static void find_initramfs(struct opened *opened, struct ipxe_names *names)
+static void find_initramfs(struct opened *opened, struct script_names *names)
 {
     const struct config_txt *config = &opened->config;
     const char *slash = strrchr(names->kernel, '/');
@@ -236,24 +241,35 @@ static void find_initramfs(struct opened *opened, struct ipxe_names *names)
         names->initramfs_count = 1;
 }
 
-static int find_ipxe_names(struct opened *opened, struct ipxe_names *names)
+static int find_script_names(struct opened *opened, struct script_names *names)
 {
     const char *cmdline = opened->config.cmdline[0] ? opened->config.cmdline : "cmdline.txt";
 
     if (!find_kernel(opened, names))
-        return error_set(opened->error, -ENODATA, "no kernel for iPXE in its boot partition");
+        return error_set(opened->error, -ENODATA, "no kernel in its boot partition");
     find_initramfs(opened, names);
     if (!find_file(opened, cmdline, names->cmdline))
-        return error_set(opened->error, -ENODATA, "no cmdline.txt for iPXE in its boot partition");
+        return error_set(opened->error, -ENODATA, "no cmdline.txt in its boot partition");
     return 0;
 }
 
-static int open_ipxe(struct opened *opened, struct bootfile **file)
+static int (*const writers[])(struct text *to, const struct boot_script *script) = {
+    [BOOT_PLAN_IPXE] = boot_script_ipxe,
+    [BOOT_PLAN_PXELINUX] = boot_script_pxelinux,
+    [BOOT_PLAN_GRUB] = boot_script_grub,
+};
+
+static bool is_script(enum boot_plan_kind kind)
+{
+    return kind < ARRAY_SIZE(writers) && writers[kind];
+}
+
+static int open_script(struct opened *opened, struct bootfile **file)
 {
     CLEANUP_TEXT struct text cmdline = text_with_max(CMDLINE_MAX_BYTES * 2);
-    CLEANUP_TEXT struct text text = text_with_max(IPXE_SCRIPT_MAX_BYTES);
-    struct ipxe_names names = {0};
-    int r = find_ipxe_names(opened, &names);
+    CLEANUP_TEXT struct text text = text_with_max(SCRIPT_MAX_BYTES);
+    struct script_names names = {0};
+    int r = find_script_names(opened, &names);
 
     if (r == 0)
         r = rewrite_cmdline(opened, names.cmdline, &cmdline);
@@ -266,15 +282,15 @@ static int open_ipxe(struct opened *opened, struct bootfile **file)
                                  .cmdline_length_bytes = cmdline.length_bytes};
     for (size_t i = 0; i < names.initramfs_count; i++)
         script.initramfs[i] = names.initramfs[i];
-    r = boot_script_ipxe(&text, &script);
+    r = writers[opened->request->kind](&text, &script);
     if (r < 0)
-        return error_set(opened->error, r, "iPXE cannot pass on its kernel command line");
+        return error_set(opened->error, r, "its boot loader cannot pass on its kernel command line");
     *file = bootfile_of_text(&text, BOOT_ROLE_FIRMWARE);
     return 0;
 }
 
-int bootfiles_open(struct bootfiles *bootfiles, const struct bootfile_request *request,
-                   struct bootfile **file, struct error *error)
+static int open_from_disk(struct bootfiles *bootfiles, const struct bootfile_request *request, struct bootfile **file,
+                          struct error *error)
 {
     CLEANUP(cleanup_opened)
     struct opened opened = {.bootfiles = bootfiles, .request = request, .error = error};
@@ -282,12 +298,48 @@ int bootfiles_open(struct bootfiles *bootfiles, const struct bootfile_request *r
 
     if (r < 0)
         return r;
-    if (request->kind == BOOT_PLAN_IPXE)
-        return open_ipxe(&opened, file);
+    if (is_script(request->kind))
+        return open_script(&opened, file);
     if (request->kind == BOOT_PLAN_CMDLINE ||
         config_txt_role(&opened.config, request->path) == BOOT_ROLE_CMDLINE)
         return open_cmdline(&opened, request->path, file);
     return open_file(&opened, request->path, file);
+}
+
+/* ---- boot programs ---- */
+
+static int read_all(int fd, struct text *to)
+{
+    char piece[16 * 1024];
+    ssize_t got;
+
+    while ((got = read(fd, piece, sizeof(piece))) > 0)
+        text_append_bytes(to, piece, (size_t)got);
+    return got < 0 ? -errno : to->failed ? -EFBIG : 0;
+}
+
+static int open_program(struct bootfiles *bootfiles, const struct bootfile_request *request, struct bootfile **file,
+                        struct error *error)
+{
+    CLEANUP_TEXT struct text text = text_with_max(PROGRAM_MAX_BYTES);
+    CLEANUP_FREE char *path = xasprintf("%s/%s", bootfiles->program_folder, boot_program_name(request->path));
+    CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int r = fd < 0 ? -errno : read_all(fd, &text);
+
+    if (r == -ENOENT)
+        return error_set(error, -ENODATA, "%s is missing (install Debian's package ipxe, or put the file there)", path);
+    if (r < 0)
+        return error_set_errno(error, r, "%s", path);
+    *file = bootfile_of_text(&text, BOOT_ROLE_FIRMWARE);
+    return 0;
+}
+
+int bootfiles_open(struct bootfiles *bootfiles, const struct bootfile_request *request,
+                   struct bootfile **file, struct error *error)
+{
+    if (request->kind == BOOT_PLAN_PROGRAM)
+        return open_program(bootfiles, request, file, error);
+    return open_from_disk(bootfiles, request, file, error);
 }
 
 /* ---- a file that was opened ---- */

@@ -1,6 +1,7 @@
 /*
- * Opens a boot file of a machine: a file of the boot partition inside its own volume, read live, or a text
- * that farboot writes in its place (the rewritten command line, the iPXE script).
+ * Opens a boot file of a machine: a file of the boot partition inside its own volume, read live; a text
+ * that farboot writes in its place (the rewritten command line, the script of a boot loader); or the boot
+ * program of its firmware.
  *
  * It decides neither who may have a file nor which one was meant (fleet/boot_plan.h). It never writes to a
  * volume. Nothing is kept between two calls: a file that was opened keeps what it found, the next one sees
@@ -22,6 +23,7 @@ struct bootfiles_options {
     struct store *store;
     const char *iqn_prefix;
     uint16_t iscsi_port;
+    const char *program_folder; /* where iPXE's files lie: "/usr/lib/ipxe" */
 };
 
 /* `options` is copied; the store outlives it. */
@@ -30,10 +32,10 @@ void bootfiles_free(struct bootfiles *bootfiles);
 
 struct bootfile_request {
     const struct machine *machine;
-    enum boot_plan_kind kind; /* FILE, CMDLINE or IPXE */
+    enum boot_plan_kind kind; /* any but NOT_FOUND and REFUSED */
     const char *path;         /* from the boot plan */
     uint32_t server;          /* the address at which the machine reaches us, for what is generated */
-    const char *base_url;     /* where the machine finds the other files, for IPXE: "tftp://192.0.2.1/" */
+    const char *base_url;     /* where the machine finds the other files: "tftp://192.0.2.1/" */
 };
 
 /* May block, so not on a loop; any other thread. The caller closes.

@@ -16,6 +16,7 @@ enum { INTERFACES_MAX = 16, SUBNETS_MAX = 64, LEASE_SECONDS_MIN = 60, LEASE_SECO
 #define DEFAULT_USER "farboot"
 #define DEFAULT_STORE "/var/lib/farboot"
 #define DEFAULT_SOCKET "/run/farboot/farboot.sock"
+#define DEFAULT_PROGRAM_FOLDER "/usr/lib/ipxe"
 #define DEFAULT_IQN_PREFIX "iqn.2026-11.internal.farboot"
 enum { DEFAULT_ISCSI_PORT = 3260 };
 
@@ -60,6 +61,7 @@ struct yaml_config {
     struct yaml_dhcp *dhcp;
     struct yaml_tftp *tftp;
     struct yaml_iscsi *iscsi;
+    char *ipxe;
 };
 
 #define OPTIONAL_PTR (CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL)
@@ -109,6 +111,7 @@ static const cyaml_schema_field_t config_fields[] = {
     CYAML_FIELD_MAPPING_PTR("dhcp", OPTIONAL_PTR, struct yaml_config, dhcp, dhcp_fields),
     CYAML_FIELD_MAPPING_PTR("tftp", OPTIONAL_PTR, struct yaml_config, tftp, tftp_fields),
     CYAML_FIELD_MAPPING_PTR("iscsi", OPTIONAL_PTR, struct yaml_config, iscsi, iscsi_fields),
+    CYAML_FIELD_STRING_PTR("ipxe", OPTIONAL_PTR, struct yaml_config, ipxe, 1, 1024),
     CYAML_FIELD_END,
 };
 
@@ -318,6 +321,7 @@ static struct config *config_with_defaults(const struct yaml_config *yaml)
     config->tftp_enabled = yaml->tftp && yaml->tftp->enabled ? *yaml->tftp->enabled : true;
     config->iscsi_port = DEFAULT_ISCSI_PORT;
     config->iqn_prefix = xstrdup(DEFAULT_IQN_PREFIX);
+    config->program_folder = xstrdup(yaml->ipxe ? yaml->ipxe : DEFAULT_PROGRAM_FOLDER);
     return config;
 }
 
@@ -362,5 +366,6 @@ void config_free(struct config *config)
     free(config->socket);
     free(config->subnets);
     free(config->iqn_prefix);
+    free(config->program_folder);
     free(config);
 }

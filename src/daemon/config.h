@@ -46,6 +46,7 @@ struct config {
     bool tftp_enabled;
     uint16_t iscsi_port;
     char *iqn_prefix;
+    char *program_folder; /* iPXE's files */
 };
 
 /* The caller frees with `config_free`. The sentence names the file, the place and what is wrong with it. */

@@ -98,7 +98,7 @@ static void allow_below(int ruleset, const char *path, uint64_t access)
         log_warning("landlock: %s: %s", path, strerror(errno));
 }
 
-static bool restrict_files(const char *const *folders)
+static bool restrict_files(const char *const *folders, const char *also_readable)
 {
     /* Programs and libraries for qemu-img, time zones, host names; /proc for our own descriptors. */
     static const char *const readable[] = {"/usr", "/lib", "/lib64", "/bin", "/etc", "/proc", "/sys", NULL};
@@ -110,6 +110,7 @@ static bool restrict_files(const char *const *folders)
         return false;
     for (size_t i = 0; readable[i]; i++)
         allow_below(ruleset, readable[i], LANDLOCK_READ);
+    allow_below(ruleset, also_readable, LANDLOCK_READ);
     for (size_t i = 0; devices[i]; i++)
         allow_below(ruleset, devices[i], LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE);
     for (size_t i = 0; folders[i]; i++)
@@ -147,10 +148,10 @@ static bool restrict_calls(void)
     return applied;
 }
 
-void confine_apply(const char *const *folders)
+void confine_apply(const char *const *folders, const char *readable)
 {
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    if (!restrict_files(folders))
+    if (!restrict_files(folders, readable))
         log_info("this kernel has no landlock: files are protected by the account alone");
     if (!restrict_calls())
         log_info("this kernel refuses seccomp filters: system calls are not restricted");

@@ -16,7 +16,7 @@ int confine_prepare_folder(const char *path, const char *user, struct error *err
 /* Becomes `user` ("" : stays who it is) for good. */
 int confine_become(const char *user, struct error *error);
 
-/* Restricts files to reading the system's own and to `folders` (NULL-terminated) for everything else, and system calls
- * to those that are left after the list in confine.c. Where the kernel has no landlock or seccomp it says so in the
+/* Restricts files to reading the system's own and `readable`, to `folders` (NULL-terminated) for everything else, and
+ * system calls to those that are left after the list in confine.c. Where the kernel has no landlock or seccomp it says so in the
  * log and goes on: they are the second wall. */
-void confine_apply(const char *const *folders);
+void confine_apply(const char *const *folders, const char *readable);

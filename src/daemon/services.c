@@ -111,7 +111,7 @@ static int drop_privilege(struct services *s, struct error *error)
         return r;
     if (slash && slash != socket_folder)
         *slash = '\0';
-    confine_apply(folders);
+    confine_apply(folders, s->config->program_folder);
     return 0;
 }
 
@@ -149,7 +149,8 @@ static void start_threads(struct services *s)
 static void prepare_shared(struct services *s)
 {
     struct bootfiles_options files = {
-        .store = s->store, .iqn_prefix = s->config->iqn_prefix, .iscsi_port = s->config->iscsi_port};
+        .store = s->store, .iqn_prefix = s->config->iqn_prefix, .iscsi_port = s->config->iscsi_port,
+        .program_folder = s->config->program_folder};
 
     s->presence = presence_new(PRESENCE_MAX);
     s->journal = journal_new(s->control);

@@ -1,5 +1,7 @@
 #include "dhcp/boot.h"
 
+#include "fleet/boot_program.h"
+
 #include <stdio.h>
 
 /* A Pi takes an answer only with this menu (PXE 2.1 section 3): no discovery by broadcast or multicast, a prompt
@@ -19,6 +21,7 @@ static const uint8_t ipxe_menu[] = "\x09\x0a\x00\x00\x07" "farboot" "\xff";
 enum { ISCSI_DEFAULT_PORT = 3260, ROOT_PATH_SIZE = IQN_SIZE + 64, PI3_DELAY_MS = 1000 };
 
 #define IPXE_SCRIPT "boot.ipxe"
+#define SAN_NEEDS_IPXE "its boot is set to san, which only iPXE can do"
 
 static bool add_pi(struct dhcp_answer *answer, const struct dhcp_context *context, const struct dhcp_message *request)
 {
@@ -26,7 +29,7 @@ static bool add_pi(struct dhcp_answer *answer, const struct dhcp_context *contex
     char server[INET_TEXT_SIZE];
 
     if (context->machine->boot == MACHINE_BOOT_SAN) {
-        answer->no_boot_reason = "its boot is set to san, which only iPXE can do";
+        answer->no_boot_reason = SAN_NEEDS_IPXE;
         return false;
     }
     /* Each model looks at another one of these. */
@@ -82,6 +85,45 @@ static bool add_ipxe(struct dhcp_answer *answer, const struct dhcp_context *cont
     return true;
 }
 
+/* Discovery control: the file that is named here is to be started at once, without a menu (PXE 2.1, option 43, tag 6,
+ * bit 3). */
+static const uint8_t pxe_start_file[] = "\x06\x01\x08"
+                                        "\xff";
+
+static bool add_pxe(struct dhcp_answer *answer, const struct dhcp_context *context, const struct dhcp_message *request)
+{
+    /* A ROM that names no processor is a BIOS's. */
+    const char *path = boot_program_path(MAX(context->client.architecture, 0));
+    struct dhcp_message *reply = &answer->reply;
+
+    if (!path) {
+        answer->no_boot_reason = "farboot knows no iPXE for its processor; start iPXE on it from a USB stick";
+        return false;
+    }
+    reply->siaddr = context->server_address;
+    COPY_STRING(reply->file, path);
+    if (context->config->mode != DHCP_MODE_SERVER) {
+        dhcp_put_text(reply, DHCP_OPTION_VENDOR_CLASS, "PXEClient");
+        dhcp_put(reply, DHCP_OPTION_VENDOR_SPECIFIC, pxe_start_file, sizeof(pxe_start_file) - 1);
+    }
+    return true;
+}
+
+/* It finds the rest by itself: pxelinux.cfg/01-ITS-ADDRESS on the TFTP server. */
+static bool add_u_boot(struct dhcp_answer *answer, const struct dhcp_context *context,
+                       const struct dhcp_message *request)
+{
+    char server[INET_TEXT_SIZE];
+
+    if (context->machine->boot == MACHINE_BOOT_SAN) {
+        answer->no_boot_reason = SAN_NEEDS_IPXE;
+        return false;
+    }
+    answer->reply.siaddr = context->server_address;
+    dhcp_put_text(&answer->reply, DHCP_OPTION_TFTP_SERVER, inet_format(server, context->server_address));
+    return true;
+}
+
 /* Asked for by people who look whether boot information arrives at all, and by clients with a network stack of their
  * own. */
 static bool add_tftp_server(struct dhcp_answer *answer, const struct dhcp_context *context,
@@ -115,11 +157,11 @@ static const struct recipe recipes[FIRMWARE_COUNT] = {
     [FIRMWARE_PI3_BOOTCODE] = {.add = add_pi, .delay_ms = PI3_DELAY_MS, .by_broadcast = true},
     [FIRMWARE_PI4] = {.add = add_pi},
     [FIRMWARE_PI5] = {.add = add_pi},
-    [FIRMWARE_PXE_BIOS] = {.no_boot_reason = NEEDS_IPXE},
-    [FIRMWARE_UEFI_PXE] = {.no_boot_reason = NEEDS_IPXE},
+    [FIRMWARE_PXE_BIOS] = {.add = add_pxe},
+    [FIRMWARE_UEFI_PXE] = {.add = add_pxe},
     [FIRMWARE_UEFI_HTTP] = {.no_boot_reason = NEEDS_IPXE},
     [FIRMWARE_IPXE] = {.add = add_ipxe, .may_overload = true},
-    [FIRMWARE_U_BOOT] = {.no_boot_reason = NEEDS_IPXE, .may_overload = true},
+    [FIRMWARE_U_BOOT] = {.add = add_u_boot, .may_overload = true},
     [FIRMWARE_INITRAMFS] = {.add = add_tftp_server, .may_overload = true},
     [FIRMWARE_OS] = {.add = add_tftp_server, .may_overload = true},
 };

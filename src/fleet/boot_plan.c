@@ -1,7 +1,9 @@
 #include "fleet/boot_plan.h"
 
 #include "base/text.h"
+#include "fleet/boot_program.h"
 
+#include <stdio.h>
 #include <strings.h>
 
 enum { SERIAL_DIGITS = 8 };
@@ -161,19 +163,42 @@ static void recognise(struct boot_plan *plan, const struct prefix *prefix, const
         plan->machine = named;
 }
 
-static bool is_base_name(const char *path, const char *name)
+/* In whatever folder it lies. */
+static bool path_ends(const char *path, const char *name)
 {
-    const char *slash = strrchr(path, '/');
+    size_t length = strlen(path);
+    size_t name_length = strlen(name);
 
-    return strcasecmp(slash ? slash + 1 : path, name) == 0;
+    if (length < name_length || strcasecmp(path + length - name_length, name) != 0)
+        return false;
+    return length == name_length || path[length - name_length - 1] == '/';
 }
 
-static enum boot_plan_kind kind_of_path(const char *path)
+/* Boot loaders try a file with their own hardware address before all others: that one is written for them, the others
+ * are the disk's. */
+static enum boot_plan_kind kind_of_path(const char *path, const struct mac *mac)
 {
+    char address[MAC_TEXT_SIZE], pxelinux[64], grub[64];
+    const struct {
+        const char *name;
+        enum boot_plan_kind kind;
+    } names[] = {
+        /* A/B layouts keep one below current/, new/ and old/. */
+        {"cmdline.txt", BOOT_PLAN_CMDLINE},
+        {pxelinux, BOOT_PLAN_PXELINUX},
+        {grub, BOOT_PLAN_GRUB},
+    };
+
+    mac_format(address, mac, '-');
+    snprintf(pxelinux, sizeof(pxelinux), "pxelinux.cfg/01-%s", address);
+    snprintf(grub, sizeof(grub), "grub.cfg-01-%s", address);
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (path_ends(path, names[i].name))
+            return names[i].kind;
+    }
     if (strcasecmp(path, "boot.ipxe") == 0)
         return BOOT_PLAN_IPXE;
-    /* In whatever folder: A/B layouts keep one below current/, new/ and old/. */
-    return is_base_name(path, "cmdline.txt") ? BOOT_PLAN_CMDLINE : BOOT_PLAN_FILE;
+    return boot_program_name(path) ? BOOT_PLAN_PROGRAM : BOOT_PLAN_FILE;
 }
 
 static void learn_serial(struct boot_plan *plan, const struct prefix *prefix)
@@ -200,8 +225,8 @@ struct boot_plan boot_plan_decide(const char *path, size_t length_bytes, const s
         return plan;
     memmove(plan.path, plan.path + prefix.length_bytes, strlen(plan.path + prefix.length_bytes) + 1);
     learn_serial(&plan, &prefix);
-    plan.kind = kind_of_path(plan.path);
-    if (plan.machine->boot == MACHINE_BOOT_SAN)
+    plan.kind = kind_of_path(plan.path, &plan.machine->mac);
+    if (plan.machine->boot == MACHINE_BOOT_SAN && plan.kind != BOOT_PLAN_PROGRAM)
         give_up(&plan, BOOT_PLAN_NOT_FOUND,
                 "this machine boots from its disk (boot: san), without boot files");
     return plan;

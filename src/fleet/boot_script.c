@@ -14,6 +14,8 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
+/* ---- iPXE ---- */
+
 /* In a script's word everything but these must be percent-encoded: blanks end it, `$` and `%` begin
  * something. */
 static void append_url_path(struct text *to, const char *path)
@@ -127,5 +129,76 @@ int boot_script_ipxe(struct text *to, const struct boot_script *script)
         text_append(to, "\n");
     }
     text_append(to, "boot\n");
+    return to->failed ? -E2BIG : 0;
+}
+
+/* ---- PXELINUX, U-Boot ---- */
+
+/* U-Boot expands `${name}` and `$(name)` in what it hands to the kernel, and takes `\\` for an escape. */
+static bool is_plain_append(const char *line, size_t length_bytes)
+{
+    for (size_t i = 0; i < length_bytes; i++) {
+        if (line[i] == '\\' || (line[i] == '$' && i + 1 < length_bytes && strchr("{(", line[i + 1])))
+            return false;
+    }
+    return true;
+}
+
+int boot_script_pxelinux(struct text *to, const struct boot_script *script)
+{
+    size_t length = template_line_length(script->cmdline, script->cmdline_length_bytes);
+
+    if (!is_plain_append(script->cmdline, length))
+        return -EINVAL;
+    text_append(to, "default farboot\nprompt 0\ntimeout 1\n\nlabel farboot\n");
+    text_appendf(to, "  kernel /%s\n", script->kernel);
+    for (size_t i = 0; i < script->initramfs_count; i++)
+        text_appendf(to, "%s/%s", i == 0 ? "  initrd " : ",", script->initramfs[i]);
+    text_append(to, script->initramfs_count ? "\n  append " : "  append ");
+    text_append_bytes(to, script->cmdline, length);
+    text_append(to, "\n");
+    return to->failed ? -E2BIG : 0;
+}
+
+/* ---- GRUB ---- */
+
+/* Between single quotes GRUB's shell takes everything for itself but the quote. */
+static void append_quoted(struct text *to, const char *bytes, size_t length_bytes)
+{
+    text_append(to, "'");
+    for (size_t i = 0; i < length_bytes; i++) {
+        if (bytes[i] == '\'')
+            text_append(to, "'\\''");
+        else
+            text_append_bytes(to, bytes + i, 1);
+    }
+    text_append(to, "'");
+}
+
+static void append_quoted_path(struct text *to, const char *path)
+{
+    text_append(to, " ");
+    CLEANUP_FREE char *rooted = xasprintf("/%s", path);
+    append_quoted(to, rooted, strlen(rooted));
+}
+
+int boot_script_grub(struct text *to, const struct boot_script *script)
+{
+    const char *end = script->cmdline + template_line_length(script->cmdline, script->cmdline_length_bytes);
+    const char *at = script->cmdline;
+    struct word word;
+
+    text_append(to, "linux");
+    append_quoted_path(to, script->kernel);
+    while ((at = next_word(at, end, &word))) {
+        text_append(to, " ");
+        append_quoted(to, word.at, word.length_bytes);
+    }
+    text_append(to, "\n");
+    for (size_t i = 0; i < script->initramfs_count; i++) {
+        text_append(to, i == 0 ? "initrd" : "");
+        append_quoted_path(to, script->initramfs[i]);
+    }
+    text_append(to, script->initramfs_count ? "\nboot\n" : "boot\n");
     return to->failed ? -E2BIG : 0;
 }

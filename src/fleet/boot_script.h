@@ -19,6 +19,13 @@ struct boot_script {
     size_t cmdline_length_bytes;
 };
 
-/* Appends a script that loads kernel and initramfs and starts them. -EINVAL for a command line that iPXE
- * cannot pass on: it has no way to write `${name}` without expanding it. -E2BIG. */
+/*
+ * Each appends a script that loads kernel and initramfs and starts them. -EINVAL for a command line that the
+ * boot loader cannot pass on as it is: iPXE and U-Boot have no way to write `${name}` without expanding it.
+ * -E2BIG.
+ */
 int boot_script_ipxe(struct text *to, const struct boot_script *script);
+/* For PXELINUX and for U-Boot's `pxe boot`. The names lead from the root of the server that was booted from. */
+int boot_script_pxelinux(struct text *to, const struct boot_script *script);
+/* For GRUB: the same. */
+int boot_script_grub(struct text *to, const struct boot_script *script);

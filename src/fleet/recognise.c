@@ -2,6 +2,8 @@
 
 #include "base/bytes.h"
 
+#include <ctype.h>
+
 enum signal {
     PARAMETERS_PI3_ROM = 1 << 0,
     PARAMETERS_PI3 = 1 << 1,
@@ -84,7 +86,7 @@ static const struct {
     {FIRMWARE_OS, HOST_NAME, 10},
 };
 
-enum { SCORE_MIN = 9, XID_CONSTANT = 0x26f30339, UUID_BYTES = 17 };
+enum { SCORE_MIN = 9, XID_CONSTANT = 0x26f30339, UUID_BYTES = 17, ARCHITECTURE_DIGITS = 5 };
 
 static bool bytes_are(struct signal_bytes bytes, const void *expected, size_t length_bytes)
 {
@@ -155,12 +157,30 @@ static uint32_t signals_of_uuid(struct signal_bytes uuid)
     return 0;
 }
 
-static int architecture_of(struct signal_bytes architecture)
+/* The five digits of "PXEClient:Arch:00007:UNDI:003000"; -1 without them. */
+static int architecture_of_class(struct signal_bytes vendor_class)
 {
-    struct reader r = reader_over(architecture.data, architecture.data ? architecture.length_bytes : 0);
+    static const char *const prefixes[] = {"PXEClient:Arch:", "HTTPClient:Arch:"};
+    int value = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
+        size_t at = strlen(prefixes[i]);
+        if (!bytes_start(vendor_class, prefixes[i]) || vendor_class.length_bytes < at + ARCHITECTURE_DIGITS)
+            continue;
+        for (size_t end = at + ARCHITECTURE_DIGITS; at < end && isdigit(vendor_class.data[at]); at++)
+            value = value * 10 + vendor_class.data[at] - '0';
+        return at == strlen(prefixes[i]) + ARCHITECTURE_DIGITS ? value : -1;
+    }
+    return -1;
+}
+
+/* Option 93; the class repeats it, and some send only that. */
+static int architecture_of(const struct boot_signals *s)
+{
+    struct reader r = reader_over(s->architecture.data, s->architecture.data ? s->architecture.length_bytes : 0);
     uint16_t value = reader_be16(&r);
 
-    return reader_ok(&r) ? value : -1;
+    return reader_ok(&r) ? value : architecture_of_class(s->vendor_class);
 }
 
 static uint32_t signals_of_architecture(int architecture)
@@ -243,7 +263,7 @@ static uint32_t serial_of(struct signal_bytes uuid, uint32_t found)
 
 struct recognition recognise(const struct boot_signals *signals)
 {
-    struct recognition result = {.architecture = architecture_of(signals->architecture)};
+    struct recognition result = {.architecture = architecture_of(signals)};
     uint32_t found = gather(signals, result.architecture);
 
     result.firmware = best_kind(found);

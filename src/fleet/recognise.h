@@ -49,7 +49,7 @@ struct boot_signals {
 
 struct recognition {
     enum firmware firmware;
-    int architecture; /* option 93, RFC 4578 section 2.1; -1 when absent */
+    int architecture; /* option 93, RFC 4578 section 2.1, or what its class says; -1 when absent */
     uint32_t serial;  /* a Pi's, low half; 0 when it did not tell */
 };
 

@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import time
 
 from .process import CommandFailed
@@ -89,17 +90,33 @@ class Machine:
         """Starts from the network card's own ROM (iPXE)."""
         self._start(["-boot", "n"], rom=True)
 
-    def _start(self, boot_words, rom):
+    def run_uefi(self):
+        """Starts from UEFI's own PXE; what it remembers is forgotten with each power-on."""
+        variables = self.lab.directory / f"{self.name}-{self._boots}-uefi-variables"
+        shutil.copyfile("/usr/share/OVMF/OVMF_VARS_4M.fd", variables)
+        self._start(["-drive", "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd",
+                     "-drive", f"if=pflash,format=raw,file={variables}"], rom=False, boot_card=True)
+
+    def run_u_boot(self, firmware):
+        """Starts from U-Boot by the commands with which its boards boot from a PXELINUX configuration."""
+        self._start(["-bios", firmware], rom=False, boot_card=True)
+        self.console.wait_for("countdown", r"Hit any key", 60)
+        for command in ("", "setenv autoload no; dhcp", "pxe get", "pxe boot"):
+            self.console.type(command)
+            if command != "pxe boot":
+                self.console.wait_for(f"end of '{command}'", r"=> ", 60)
+
+    def _start(self, boot_words, rom, boot_card=False):
         self._tap = self.lab.add_tap()
         log_name = f"{self.name}-console" + (f"-{self._boots}" if self._boots > 1 else "")
-        self._process = self.lab.start(log_name, self._emulator(rom) + [str(word) for word in boot_words],
+        self._process = self.lab.start(log_name, self._emulator(rom, rom or boot_card) + [str(word) for word in boot_words],
                                        namespace=self.lab.wire, interactive=True, on_line=self.stages.read_line)
         self.console = Console(self._process)
 
-    def _emulator(self, rom):
+    def _emulator(self, rom, boot_card):
         host = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
         accel = accelerator() if self.arch == host else "tcg,thread=multi"
-        card = f"virtio-net-pci,netdev=n0,mac={self.mac}" + (",bootindex=0" if rom else ",romfile=")
+        card = f"virtio-net-pci,netdev=n0,mac={self.mac}" + (",bootindex=0" if boot_card else "") + ("" if rom else ",romfile=")
         if self.arch == "amd64":
             words = ["qemu-system-x86_64", "-machine", "q35,graphics=off"]
             words += ["-cpu", "host"] if accel == "kvm" else []

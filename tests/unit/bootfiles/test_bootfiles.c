@@ -129,7 +129,8 @@ static const struct machine machine = {
 
 static int open_kind(enum boot_plan_kind kind, const char *path, struct bootfile **file)
 {
-    const struct bootfiles_options options = {.iqn_prefix = "iqn.2026-11.test", .iscsi_port = 3260};
+    const struct bootfiles_options options = {
+        .iqn_prefix = "iqn.2026-11.test", .iscsi_port = 3260, .program_folder = folder};
     struct bootfiles *bootfiles = bootfiles_new(&options);
     const struct bootfile_request request = {.machine = &machine,
                                              .kind = kind,
@@ -214,6 +215,26 @@ static void an_ipxe_script_names_what_config_txt_names(void **state)
                    "boot\n");
 }
 
+static void other_boot_loaders_get_the_same_in_their_words(void **state)
+{
+    assert_content(BOOT_PLAN_PXELINUX, "pxelinux.cfg/01-dc-a6-32-01-02-03", BOOT_ROLE_FIRMWARE,
+                   "default farboot\nprompt 0\ntimeout 1\n\nlabel farboot\n"
+                   "  kernel /current/vmlinuz\n"
+                   "  initrd /initrd.img\n"
+                   "  append current " OURS " root=LABEL=writable rw\n");
+}
+
+static void a_boot_program_comes_from_its_folder(void **state)
+{
+    struct bootfile *file;
+
+    run("printf program > %s/snponly.efi", folder);
+    assert_content(BOOT_PLAN_PROGRAM, "ipxe/snponly.efi", BOOT_ROLE_FIRMWARE, "program");
+    assert_int_equal(open_kind(BOOT_PLAN_PROGRAM, "ipxe/undionly.kpxe", &file), -ENODATA);
+    run("truncate -s 5M %s/undionly.kpxe", folder);
+    assert_int_equal(open_kind(BOOT_PLAN_PROGRAM, "ipxe/undionly.kpxe", &file), -EFBIG);
+}
+
 static void an_opened_file_keeps_its_volume_and_may_have_to_wait(void **state)
 {
     struct bootfile *file;
@@ -256,6 +277,8 @@ int main(void)
         cmocka_unit_test(what_is_not_there),
         cmocka_unit_test(command_lines_are_rewritten_wherever_they_are),
         cmocka_unit_test(an_ipxe_script_names_what_config_txt_names),
+        cmocka_unit_test(other_boot_loaders_get_the_same_in_their_words),
+        cmocka_unit_test(a_boot_program_comes_from_its_folder),
         cmocka_unit_test(an_opened_file_keeps_its_volume_and_may_have_to_wait),
         cmocka_unit_test(the_next_request_sees_what_the_machine_wrote),
         cmocka_unit_test(a_disk_without_boot_partition),

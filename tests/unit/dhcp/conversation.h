@@ -153,12 +153,17 @@ static inline uint32_t lease(struct scene *s, unsigned client)
     return address;
 }
 
-static inline void expect_text(const struct dhcp_message *m, uint8_t code, const char *text)
+static inline void expect_option(const struct dhcp_message *m, uint8_t code, const void *expected, size_t expected_bytes)
 {
     size_t length_bytes;
     const uint8_t *bytes = dhcp_get(m, code, &length_bytes);
 
     assert_non_null(bytes);
-    assert_int_equal(length_bytes, strlen(text));
-    assert_memory_equal(bytes, text, length_bytes);
+    assert_int_equal(length_bytes, expected_bytes);
+    assert_memory_equal(bytes, expected, length_bytes);
+}
+
+static inline void expect_text(const struct dhcp_message *m, uint8_t code, const char *text)
+{
+    expect_option(m, code, text, strlen(text));
 }

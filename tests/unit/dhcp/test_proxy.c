@@ -95,6 +95,20 @@ static void ipxe_is_told_what_to_run(void **state)
     assert_false(dhcp_has(&s->answer.reply, DHCP_OPTION_IPXE));
 }
 
+static void a_pc_is_told_to_start_ipxe(void **state)
+{
+    SCENE;
+
+    dhcp_put_text(says(s, 0, DHCP_DISCOVER), DHCP_OPTION_VENDOR_CLASS, "PXEClient:Arch:00007:UNDI:003000");
+    assert_int_equal(hear(s), DHCP_OUTCOME_PROXY_OFFER);
+    const struct dhcp_message *offer = &s->answer.reply;
+    expect_no_address(offer);
+    expect_text(offer, DHCP_OPTION_VENDOR_CLASS, "PXEClient");
+    assert_string_equal(offer->file, "ipxe/snponly.efi");
+    /* Discovery control, bit 3: the file at once, and no menu. */
+    expect_option(offer, DHCP_OPTION_VENDOR_SPECIFIC, "\x06\x01\x08\xff", 4);
+}
+
 static void firmware_without_a_loader_gets_no_answer(void **state)
 {
     SCENE;
@@ -156,6 +170,7 @@ int main(void)
         cmocka_unit_test(nothing_else_is_answered),
         cmocka_unit_test(a_request_tells_where_the_machine_will_be),
         cmocka_unit_test(ipxe_is_told_what_to_run),
+        cmocka_unit_test(a_pc_is_told_to_start_ipxe),
         cmocka_unit_test(firmware_without_a_loader_gets_no_answer),
         cmocka_unit_test(port_4011_repeats_it),
         cmocka_unit_test(ipxe_gets_a_root_path_at_port_4011),

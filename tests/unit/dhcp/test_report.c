@@ -95,7 +95,7 @@ static void why_nothing_boots_is_told(void **state)
 {
     struct scene *s = scene_new(DHCP_MODE_PROXY);
 
-    dhcp_put_text(says(s, 0, DHCP_DISCOVER), DHCP_OPTION_VENDOR_CLASS, "PXEClient:Arch:00000");
+    dhcp_put_text(says(s, 0, DHCP_DISCOVER), DHCP_OPTION_VENDOR_CLASS, "PXEClient:Arch:00027");
     tell(*state, s, 1000);
     assert_string_equal(heard.kinds, "dhcp.discover dhcp.noboot ");
     assert_int_equal(heard.last.level, EVENT_WARNING);

@@ -330,11 +330,44 @@ static void ipxe_is_told_what_to_run(void **state)
                 "iscsi:192.168.20.1::860:0:iqn.2026-11.internal.farboot:root:dc-a6-32-01-02-03");
 }
 
+static void a_pc_is_given_ipxe_for_its_processor(void **state)
+{
+    static const struct {
+        const char *vendor_class;
+        const char *file;
+    } rows[] = {
+        {"PXEClient", "ipxe/undionly.kpxe"},
+        {"PXEClient:Arch:00000:UNDI:002001", "ipxe/undionly.kpxe"},
+        {"PXEClient:Arch:00007:UNDI:003000", "ipxe/snponly.efi"},
+        {"PXEClient:Arch:00011:UNDI:003000", "ipxe/snponly-arm64.efi"},
+    };
+    SCENE;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        dhcp_put_text(says(s, 0, DHCP_DISCOVER), DHCP_OPTION_VENDOR_CLASS, rows[i].vendor_class);
+        assert_int_equal(hear(s), DHCP_OUTCOME_OFFER);
+        assert_null(s->answer.no_boot_reason);
+        assert_string_equal(s->answer.reply.file, rows[i].file);
+        assert_int_equal(s->answer.reply.siaddr, SERVER);
+        assert_false(s->answer.may_overload);
+    }
+}
+
+static void u_boot_is_told_the_server(void **state)
+{
+    SCENE;
+
+    dhcp_put_text(says(s, 0, DHCP_DISCOVER), DHCP_OPTION_VENDOR_CLASS, "U-Boot.armv8");
+    assert_int_equal(hear(s), DHCP_OUTCOME_OFFER);
+    assert_null(s->answer.no_boot_reason);
+    assert_int_equal(s->answer.reply.siaddr, SERVER);
+}
+
 static void who_cannot_boot_is_told_of(void **state)
 {
     SCENE;
 
-    dhcp_put_text(says(s, 0, DHCP_DISCOVER), DHCP_OPTION_VENDOR_CLASS, "PXEClient:Arch:00007:UNDI:003000");
+    dhcp_put_text(says(s, 0, DHCP_DISCOVER), DHCP_OPTION_VENDOR_CLASS, "PXEClient:Arch:00027:UNDI:003000");
     assert_int_equal(hear(s), DHCP_OUTCOME_OFFER);
     assert_non_null(s->answer.no_boot_reason);
     s->machine.boot = MACHINE_BOOT_SAN;
@@ -424,6 +457,8 @@ int main(void)
         cmocka_unit_test(strangers_get_nothing_when_told_so),
         cmocka_unit_test(a_subnet_without_range_serves_reservations),
         cmocka_unit_test(ipxe_is_told_what_to_run),
+        cmocka_unit_test(a_pc_is_given_ipxe_for_its_processor),
+        cmocka_unit_test(u_boot_is_told_the_server),
         cmocka_unit_test(who_cannot_boot_is_told_of),
         cmocka_unit_test(whoever_asks_is_told_the_tftp_server),
         cmocka_unit_test(what_no_client_sends_is_ignored),

@@ -190,10 +190,21 @@ static void some_files_are_written_by_farboot(void **state)
         {"/boot.ipxe", BOOT_PLAN_IPXE},
         {"dc-a6-32-01-02-03/boot.ipxe", BOOT_PLAN_IPXE},
         {"sub/boot.ipxe", BOOT_PLAN_FILE},
+        {"pxelinux.cfg/01-dc-a6-32-01-02-03", BOOT_PLAN_PXELINUX},
+        {"boot/pxelinux.cfg/01-dc-a6-32-01-02-03", BOOT_PLAN_PXELINUX},
+        {"pxelinux.cfg/01-dc-a6-32-01-02-04", BOOT_PLAN_FILE},
+        {"pxelinux.cfg/default", BOOT_PLAN_FILE},
+        {"boot/grub/grub.cfg-01-dc-a6-32-01-02-03", BOOT_PLAN_GRUB},
+        {"boot/grub/grub.cfg", BOOT_PLAN_FILE},
+        {"ipxe/snponly.efi", BOOT_PLAN_PROGRAM},
+        {"ipxe/other.efi", BOOT_PLAN_FILE},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         assert_int_equal(decide(rows[i].path, &pi_01).kind, rows[i].kind);
+    /* A disk that iPXE is to start needs iPXE, and nothing else. */
+    assert_int_equal(decide("ipxe/undionly.kpxe", &pc_03).kind, BOOT_PLAN_PROGRAM);
+    assert_int_equal(decide("config.txt", &pc_03).kind, BOOT_PLAN_NOT_FOUND);
 }
 
 int main(void)

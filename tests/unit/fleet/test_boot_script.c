@@ -2,7 +2,7 @@
 
 #include "fleet/boot_script.h"
 
-static int make_script(struct text *text, const char *cmdline, size_t initramfs_count)
+static int make(int (*write)(struct text *, const struct boot_script *), struct text *text, const char *cmdline, size_t initramfs_count)
 {
     const struct boot_script script = {
         .base_url = "tftp://192.0.2.1/",
@@ -13,7 +13,12 @@ static int make_script(struct text *text, const char *cmdline, size_t initramfs_
         .cmdline_length_bytes = strlen(cmdline),
     };
 
-    return boot_script_ipxe(text, &script);
+    return write(text, &script);
+}
+
+static int make_script(struct text *text, const char *cmdline, size_t initramfs_count)
+{
+    return make(boot_script_ipxe, text, cmdline, initramfs_count);
 }
 
 static void an_ipxe_script_loads_and_boots(void **state)
@@ -63,11 +68,50 @@ static void ipxe_does_not_interpret_a_command_line(void **state)
     assert_int_equal(make_script(&refused, "root=x a=${net0/mac}", 0), -EINVAL);
 }
 
+static void pxelinux_takes_names_from_the_servers_root(void **state)
+{
+    CLEANUP_TEXT struct text two = text_with_max(4096);
+    CLEANUP_TEXT struct text none = text_with_max(4096);
+
+    assert_int_equal(make(boot_script_pxelinux, &two, "root=x quiet\nsecond", 2), 0);
+    assert_string_equal(text_string(&two), "default farboot\nprompt 0\ntimeout 1\n\nlabel farboot\n"
+                                           "  kernel /current/vmlinuz\n"
+                                           "  initrd /current/initrd.img,/extra file.img\n"
+                                           "  append root=x quiet\n");
+    assert_int_equal(make(boot_script_pxelinux, &none, "root=x", 0), 0);
+    assert_null(strstr(text_string(&none), "initrd"));
+}
+
+static void u_boot_would_expand_what_it_passes_on(void **state)
+{
+    static const char *const refused[] = {"root=${disk}", "a=$(b)", "back\\slash"};
+    CLEANUP_TEXT struct text text = text_with_max(4096);
+
+    for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+        assert_int_equal(make(boot_script_pxelinux, &text, refused[i], 0), -EINVAL);
+    assert_int_equal(make(boot_script_pxelinux, &text, "cost=$5", 0), 0);
+}
+
+static void grub_is_given_quoted_words(void **state)
+{
+    CLEANUP_TEXT struct text text = text_with_max(4096);
+    CLEANUP_TEXT struct text none = text_with_max(4096);
+
+    assert_int_equal(make(boot_script_grub, &text, "root=x a='b ${c};\n", 2), 0);
+    assert_string_equal(text_string(&text), "linux '/current/vmlinuz' 'root=x' 'a='\\''b' '${c};'\n"
+                                            "initrd '/current/initrd.img' '/extra file.img'\nboot\n");
+    assert_int_equal(make(boot_script_grub, &none, "root=x", 0), 0);
+    assert_string_equal(text_string(&none), "linux '/current/vmlinuz' 'root=x'\nboot\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_ipxe_script_loads_and_boots),
         cmocka_unit_test(ipxe_does_not_interpret_a_command_line),
+        cmocka_unit_test(pxelinux_takes_names_from_the_servers_root),
+        cmocka_unit_test(u_boot_would_expand_what_it_passes_on),
+        cmocka_unit_test(grub_is_given_quoted_words),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
