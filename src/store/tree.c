@@ -251,6 +251,11 @@ int tree_end(struct tree *tree, int rc)
     return rc;
 }
 
+bool tree_is_in_doubt(const struct tree *tree)
+{
+    return tree->in_doubt;
+}
+
 /* ---- layers ---- */
 
 #define LAYER_COLUMNS "id, parent, owner, blocks, has_map, state"

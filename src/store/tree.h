@@ -51,6 +51,7 @@ int tree_begin(struct tree *tree);
 /* Commits if `rc` is 0, else takes everything back; gives what became of it. A commit of which nobody can say
  * whether it is on disk gives -EIO, and so does every later tree_begin. */
 int tree_end(struct tree *tree, int rc);
+bool tree_is_in_doubt(const struct tree *tree);
 
 int tree_layer_get(struct tree *tree, uint64_t id, struct tree_layer *layer);
 int tree_layer_insert(struct tree *tree, const struct tree_layer *layer);

@@ -36,6 +36,8 @@ enum rule {
     S2_COMMIT_BEFORE_FILES,
     S3_NO_LENGTH,
     S4_NO_FLUSH,
+    S5_HELD_ONE_BY_ONE,
+    S5_TWO_COMMITS,
     RULES,
 };
 
@@ -56,6 +58,8 @@ static const char *const broken_names[RULES] = {
     [S2_COMMIT_BEFORE_FILES] = "S2: the commit names files that are not durable",
     [S3_NO_LENGTH] = "S3: what lies beyond a layer's end is read",
     [S4_NO_FLUSH] = "S4: a snapshot commits without a flush",
+    [S5_HELD_ONE_BY_ONE] = "S5: the second volume of a group is held after the first was frozen",
+    [S5_TWO_COMMITS] = "S5: volumes of a group change in a commit each",
 };
 
 enum ending { CUT, FAILED_SYNC };
@@ -82,6 +86,13 @@ struct written {
     unsigned time;
 };
 
+/* Two volumes of one machine, as far as S5 speaks of them: a number that is always written to the first one before it
+ * is written to the second, and how many changes of the tree each has seen. */
+struct pair {
+    unsigned numbers[2];
+    unsigned changes[2];
+};
+
 struct model {
     enum rule broken;
     uint64_t random;
@@ -90,8 +101,10 @@ struct model {
     struct {
         int layer;
         value view[BLOCKS][SECTORS];
+        struct pair pair;
     } snapshots[SNAPSHOTS];
     int snapshot_count;
+    struct pair pair;
 
     struct written history[BLOCKS][SECTORS][HISTORY];
     int written_count[BLOCKS][SECTORS];
@@ -257,8 +270,16 @@ static bool may_be_found(const struct model *m, int block, int sector, value v)
     return false;
 }
 
+static bool pair_holds(const struct pair *pair)
+{
+    return pair->numbers[0] >= pair->numbers[1] && pair->changes[0] == pair->changes[1];
+}
+
 static bool snapshots_hold(const struct model *m)
 {
+    for (int i = 0; i < m->snapshot_count; i++)
+        if (!pair_holds(&m->snapshots[i].pair))
+            return false;
     for (int i = 0; i < m->snapshot_count; i++)
         for (int b = 0; b < BLOCKS; b++)
             for (int s = 0; s < SECTORS; s++)
@@ -281,6 +302,8 @@ static bool view_after_cut_holds(const struct model *m)
     for (int i = m->top; i >= 0; i = m->layers[i].parent)
         if (!m->layers[i].exists.cached)
             return false;
+    if (!pair_holds(&m->pair))
+        return false;
     for (int b = 0; b < m->layers[m->top].blocks; b++)
         for (int s = 0; s < SECTORS; s++)
             if (!may_be_found(m, b, s, look(m, m->top, b, s)))
@@ -408,6 +431,31 @@ static int new_layer(struct model *m, int parent, int blocks)
     return m->layer_count++;
 }
 
+static void write_to_both(struct model *m)
+{
+    m->pair.numbers[0]++;
+    step(m);
+    m->pair.numbers[1]++;
+}
+
+static void change_tree_of_both(struct model *m)
+{
+    m->pair.changes[0]++;
+    if (m->broken == S5_TWO_COMMITS)
+        step(m);
+    m->pair.changes[1]++;
+}
+
+static struct pair freeze_both(struct model *m)
+{
+    struct pair frozen = m->pair;
+
+    if (m->broken == S5_HELD_ONE_BY_ONE && pick(m, 2))
+        write_to_both(m);
+    frozen.numbers[1] = m->pair.numbers[1];
+    return frozen;
+}
+
 static void snapshot(struct model *m)
 {
     if (m->layer_count == LAYERS || m->snapshot_count == SNAPSHOTS || m->in_flush)
@@ -420,8 +468,10 @@ static void snapshot(struct model *m)
     for (int b = 0; b < BLOCKS; b++)
         for (int s = 0; s < SECTORS; s++)
             m->snapshots[m->snapshot_count].view[b][s] = look(m, m->top, b, s);
+    m->snapshots[m->snapshot_count].pair = freeze_both(m);
     m->snapshots[m->snapshot_count++].layer = m->top;
     m->top = layer; /* the commit */
+    change_tree_of_both(m);
     m->nested--;
 }
 
@@ -433,6 +483,7 @@ static void roll_back(struct model *m)
     int layer = new_layer(m, from, m->layers[from].blocks);
     step(m);
     m->top = layer;
+    change_tree_of_both(m);
     settle_all(m);
 }
 
@@ -465,7 +516,7 @@ static void meanwhile(struct model *m)
 
 static void (*const operations[])(struct model *m) = {
     write_sectors, write_sectors, write_sectors, write_sectors, discard_block, discard_block,
-    flush,         flush,         snapshot,      roll_back,     grow,
+    flush,         flush,         snapshot,      roll_back,     grow,          write_to_both,
 };
 
 /* ---- runs ---- */

@@ -118,7 +118,7 @@ static int remove_after(struct store *store, int newest)
     if (newest % 4 != 1 && (newest % 4 != 0 || newest == 0))
         return 0;
     snprintf(name, sizeof(name), "s%d", number);
-    int rc = store_snapshot_remove(store, "v", name, NULL);
+    int rc = snapshot_remove(store, "v", name, NULL);
     while (!rc && more)
         rc = store_reclaim_step(store, &more);
     return rc;
@@ -131,7 +131,7 @@ static void *make_snapshots(void *arg)
 
     for (int i = 0; !w->rc && i < SNAPSHOTS; i++) {
         snprintf(name, sizeof(name), "s%d", i);
-        w->rc = store_snapshot_create(w->shared->f.store, "v", name, NULL, NULL);
+        w->rc = snapshot_create(w->shared->f.store, "v", name, NULL, NULL);
         w->rc = w->rc
                     ?: store_volume_resize(w->shared->f.store, "v",
                                            (uint64_t)(BLOCKS + i) * VOLUME_BLOCK_BYTES, NULL);

@@ -210,9 +210,9 @@ static void what_cannot_be_is_refused(void **state)
     assert_int_equal(store_volume_clone(t->f.store, "a", "nothing", "b", 0, &error), -ENOENT);
     assert_int_equal(store_volume_resize(t->f.store, "a", 4096, &error), -EINVAL);
     assert_int_equal(store_volume_resize(t->f.store, "image", 1 << 30, &error), -EROFS);
-    assert_int_equal(store_snapshot_create(t->f.store, "image", "s", NULL, &error), -EROFS);
-    assert_int_equal(store_snapshot_create(t->f.store, "a", "pristine", NULL, &error), -EEXIST);
-    assert_int_equal(store_snapshot_create(t->f.store, "a", "", NULL, &error), -EINVAL);
+    assert_int_equal(snapshot_create(t->f.store, "image", "s", NULL, &error), -EROFS);
+    assert_int_equal(snapshot_create(t->f.store, "a", "pristine", NULL, &error), -EEXIST);
+    assert_int_equal(snapshot_create(t->f.store, "a", "", NULL, &error), -EINVAL);
 
     struct volume *a = fixture_volume(&t->f, "a");
     assert_int_equal(read_bytes(a, sector, 511, 0, VOLUME_MAY_WAIT), -EINVAL);
@@ -260,7 +260,7 @@ static void snapshots_are_listed_with_pristine_first(void **state)
     size_t count;
 
     fixture_clone(&t->f, "image", NULL, "a", 0);
-    assert_int_equal(store_snapshot_create(t->f.store, "a", "before-upgrade", "kernel 6.1", &error), 0);
+    assert_int_equal(snapshot_create(t->f.store, "a", "before-upgrade", "kernel 6.1", &error), 0);
     assert_int_equal(store_snapshot_list(t->f.store, "a", &infos, &count), 0);
     assert_int_equal(count, 2);
     assert_string_equal(infos[0].name, "pristine");
@@ -285,7 +285,7 @@ static void chains_do_not_grow_for_ever(void **state)
     fixture_clone(&t->f, "image", NULL, "a", 0);
     for (; !rc && made < 200; made++) {
         snprintf(name, sizeof(name), "s%d", made);
-        rc = store_snapshot_create(t->f.store, "a", name, NULL, &error);
+        rc = snapshot_create(t->f.store, "a", name, NULL, &error);
     }
     assert_int_equal(rc, -EMLINK);
     struct volume *a = fixture_volume(&t->f, "a");
@@ -431,15 +431,15 @@ static void a_rollback_is_there_after_opening_again_and_can_be_undone(void **sta
     fixture_snapshot(&t->f, "v", "first");
     assert_int_equal(write_bytes(volume, new, sizeof(new), 8192, false), 0);
     assert_int_equal(store_volume_resize(t->f.store, "v", IMAGE_BYTES + 4096, &error), 0);
-    assert_int_equal(store_volume_rollback(t->f.store, "v", "first", kept, &error), -EBUSY);
+    assert_int_equal(roll_back(t->f.store, "v", "first", kept, &error), -EBUSY);
     volume_unref(volume);
-    assert_int_equal(store_volume_rollback(t->f.store, "v", "none", kept, &error), -ENOENT);
-    assert_int_equal(store_volume_rollback(t->f.store, "image", "first", kept, &error), -EROFS);
+    assert_int_equal(roll_back(t->f.store, "v", "none", kept, &error), -ENOENT);
+    assert_int_equal(roll_back(t->f.store, "image", "first", kept, &error), -EROFS);
 
     const char *targets[] = {"first", kept};
     const uint8_t *expected[] = {old, new};
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(store_volume_rollback(t->f.store, "v", targets[i], i ? unused : kept, &error), 0);
+        assert_int_equal(roll_back(t->f.store, "v", targets[i], i ? unused : kept, &error), 0);
         fixture_reopen(&t->f);
         volume = fixture_volume(&t->f, "v");
         assert_int_equal(volume_size_bytes(volume), IMAGE_BYTES + 4096);
@@ -463,9 +463,9 @@ static void a_removed_snapshot_is_merged_while_its_volume_is_open(void **state)
     assert_int_equal(volume_discard(volume, 2 << 20, 65536), 0);
     memset(t->image + (2 << 20), 0, 65536);
     fixture_snapshot(&t->f, "v", "a");
-    assert_int_equal(store_snapshot_rename(t->f.store, "v", "a", "pristine", &error), -EEXIST);
-    assert_int_equal(store_snapshot_remove(t->f.store, "v", "b", &error), -ENOENT);
-    assert_int_equal(store_snapshot_remove(t->f.store, "v", "a", &error), 0);
+    assert_int_equal(snapshot_rename(t->f.store, "v", "a", "pristine", &error), -EEXIST);
+    assert_int_equal(snapshot_remove(t->f.store, "v", "b", &error), -ENOENT);
+    assert_int_equal(snapshot_remove(t->f.store, "v", "a", &error), 0);
     while (more)
         assert_int_equal(store_reclaim_step(t->f.store, &more), 0);
     assert_int_equal(store_volume_info(t->f.store, "v", &info), 0);
