@@ -26,13 +26,15 @@ struct store {
     struct {
         uint64_t layer;
         uint64_t child;
-        uint64_t block; /* the first one not looked at */
+        uint64_t block;       /* the first one not looked at */
+        uint64_t step_blocks; /* copied with the tree locked; the extra space that a merge needs */
         bool failed;
     } merge;
 
     pthread_mutex_t lock;
     struct volume *volumes;
     struct layer *layers;
+    struct store_reclaim reclaim; /* how far the merge is */
 };
 
 /* Blocks that somebody changes; others who want them wait (W3). Lives on its owner's stack. */

@@ -94,6 +94,11 @@ int store_snapshot_remove_group(struct store *store, const char *const *volumes,
 int store_snapshot_list(struct store *store, const char *volume, struct store_snapshot_info **infos,
                         size_t *count);
 
+/* By name, the other volumes and images that stand on what this snapshot keeps: it stays on disk while they are there.
+ * The caller frees the array. */
+int store_snapshot_dependents(struct store *store, const char *volume, const char *name,
+                              char (**names)[STORE_NAME_SIZE], size_t *count);
+
 /*
  * The volumes show what their snapshots of that name show, from one commit on; their sizes stay. Newer snapshots stay,
  * too, and what was shown before is kept as the snapshot `kept` of each, "before-rollback-20261124-093000" by local
@@ -109,6 +114,15 @@ int store_volume_rollback_group(struct store *store, const char *const *volumes,
  * again, others until the store was opened again.
  */
 int store_reclaim_step(struct store *store, bool *more);
+
+struct store_reclaim {
+    uint64_t layers;      /* that wait to be given back, this one included; 0: there is nothing to do */
+    uint64_t total_bytes; /* of this one */
+    uint64_t left_bytes;
+};
+
+/* How far it is. Blocks for nothing. */
+void store_reclaim_progress(struct store *store, struct store_reclaim *progress);
 
 struct store_usage {
     uint64_t total_bytes; /* of the file system below */

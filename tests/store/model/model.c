@@ -38,6 +38,9 @@ enum rule {
     S4_NO_FLUSH,
     S5_HELD_ONE_BY_ONE,
     S5_TWO_COMMITS,
+    M1_LEFT_OUT_FIRST,
+    M2_PUNCHED_UNSYNCED,
+    M2_PUNCHED_UNDER_READER,
     RULES,
 };
 
@@ -60,6 +63,9 @@ static const char *const broken_names[RULES] = {
     [S4_NO_FLUSH] = "S4: a snapshot commits without a flush",
     [S5_HELD_ONE_BY_ONE] = "S5: the second volume of a group is held after the first was frozen",
     [S5_TWO_COMMITS] = "S5: volumes of a group change in a commit each",
+    [M1_LEFT_OUT_FIRST] = "M1: a merge commits before its copies are durable",
+    [M2_PUNCHED_UNSYNCED] = "M2: a block is punched before its copy is durable",
+    [M2_PUNCHED_UNDER_READER] = "M2: a block is punched while somebody who found it there reads",
 };
 
 enum ending { CUT, FAILED_SYNC };
@@ -111,6 +117,12 @@ struct model {
     unsigned flushed[BLOCKS][SECTORS]; /* what was written at that time, or later, may be found */
     unsigned now;
     value next_value;
+
+    struct {
+        int layer, block; /* where a reader found what it wants; layer -1: there is none */
+        value seen[SECTORS];
+    } reader;
+    bool misread;
 
     int claimed; /* the block that a write is busy with, or -1 */
     int nested;  /* inside an operation that another one interrupts */
@@ -210,6 +222,7 @@ static void open_again(struct model *m)
             m->layers[i].changed[b] = false;
         }
     m->claimed = -1;
+    m->reader.layer = -1;
     m->nested = 0;
     m->in_flush = false;
     m->just_opened = true;
@@ -290,6 +303,8 @@ static bool snapshots_hold(const struct model *m)
 
 static bool live_view_holds(const struct model *m)
 {
+    if (m->misread)
+        return false;
     for (int b = 0; b < m->layers[m->top].blocks; b++)
         for (int s = 0; s < SECTORS; s++)
             if (look(m, m->top, b, s) != m->history[b][s][m->written_count[b][s] - 1].v)
@@ -487,6 +502,141 @@ static void roll_back(struct model *m)
     settle_all(m);
 }
 
+/* ---- the merge ---- */
+
+static bool is_named(const struct model *m, int layer)
+{
+    bool named = layer == m->top;
+
+    for (int i = 0; i < m->snapshot_count; i++)
+        named |= m->snapshots[i].layer == layer;
+    return named;
+}
+
+static bool is_reached(const struct model *m, int layer)
+{
+    bool reached = false;
+
+    for (int from = 0; from < m->layer_count; from++)
+        for (int i = is_named(m, from) ? from : -1; i >= 0; i = m->layers[i].parent)
+            reached |= i == layer;
+    return reached;
+}
+
+/* Its only child, if it is hidden and has one; else -1. */
+static int child_of_hidden(const struct model *m, int layer)
+{
+    int child = -1;
+
+    if (m->layers[layer].parent < 0 || is_named(m, layer) || !is_reached(m, layer))
+        return -1;
+    for (int i = 0; i < m->layer_count; i++)
+        if (m->layers[i].parent == layer && is_reached(m, i)) {
+            if (child >= 0)
+                return -1;
+            child = i;
+        }
+    return child;
+}
+
+static void remove_snapshot(struct model *m)
+{
+    if (m->snapshot_count == 0)
+        return;
+    int gone = (int)pick(m, (unsigned)m->snapshot_count--);
+    step(m);
+    for (int i = gone; i < m->snapshot_count; i++)
+        m->snapshots[i] = m->snapshots[i + 1];
+}
+
+/* Somebody who reads a block through the top has found out where it is. */
+static void begin_read(struct model *m)
+{
+    int b = (int)pick(m, (unsigned)m->layers[m->top].blocks);
+
+    for (int i = m->top; i >= 0; i = m->layers[i].parent)
+        if (decides(m, &m->layers[i], b)) {
+            m->reader.layer = i;
+            m->reader.block = b;
+            for (int s = 0; s < SECTORS; s++)
+                m->reader.seen[s] = m->layers[i].data[b][s].cached;
+            return;
+        }
+}
+
+/* What lies below the top did not change meanwhile. */
+static void end_read(struct model *m)
+{
+    if (m->reader.layer >= 0 && m->reader.layer != m->top)
+        for (int s = 0; s < SECTORS; s++)
+            m->misread |= m->layers[m->reader.layer].data[m->reader.block][s].cached != m->reader.seen[s];
+    m->reader.layer = -1;
+}
+
+static void copy_block(struct model *m, const struct layer *hidden, struct layer *child, int b)
+{
+    if (b >= hidden->blocks || !hidden->owned[b] || child->owned[b])
+        return;
+    for (int s = 0; s < SECTORS; s++)
+        put(m, &child->data[b][s], hidden->data[b][s].cached);
+    child->owned[b] = child->changed[b] = true;
+}
+
+/* Both files in any case: another process may have left what is read as set. */
+static void sync_child(struct model *m, struct layer *child)
+{
+    bool taken[BLOCKS];
+
+    take_bits(child, taken);
+    sync_file(m, child, false);
+    for (int b = 0; b < BLOCKS; b++)
+        if (taken[b])
+            put(m, &child->bits[b], child->owned[b]);
+    sync_file(m, child, true);
+}
+
+static void punch_hidden(struct model *m, struct layer *hidden, int b)
+{
+    for (int s = 0; s < SECTORS; s++)
+        put(m, &hidden->data[b][s], 0);
+}
+
+static void merge_block(struct model *m, struct layer *hidden, struct layer *child, int b)
+{
+    if (pick(m, 2))
+        begin_read(m);
+    copy_block(m, hidden, child, b);
+    if (m->broken == M2_PUNCHED_UNSYNCED)
+        punch_hidden(m, hidden, b);
+    if (m->broken != M1_LEFT_OUT_FIRST)
+        sync_child(m, child);
+    if (m->broken != M2_PUNCHED_UNDER_READER)
+        end_read(m);
+    if (m->broken != M1_LEFT_OUT_FIRST)
+        punch_hidden(m, hidden, b);
+    end_read(m);
+}
+
+/* As many blocks as there are, or fewer: then it begins again another time. */
+static void merge(struct model *m)
+{
+    for (int layer = 0; layer < m->layer_count; layer++) {
+        int above = child_of_hidden(m, layer);
+        if (above < 0 || m->in_flush)
+            continue;
+        struct layer *hidden = &m->layers[layer], *child = &m->layers[above];
+        int blocks = (int)pick(m, BLOCKS + 2);
+        m->nested++; /* claims keep writers away from the block */
+        for (int b = 0; b < blocks && b < BLOCKS; b++)
+            merge_block(m, hidden, child, b);
+        step(m);
+        if (blocks >= BLOCKS)
+            child->parent = hidden->parent; /* the commit */
+        m->nested--;
+        return;
+    }
+}
+
 static void grow(struct model *m)
 {
     struct layer *l = &m->layers[m->top];
@@ -517,6 +667,7 @@ static void meanwhile(struct model *m)
 static void (*const operations[])(struct model *m) = {
     write_sectors, write_sectors, write_sectors, write_sectors, discard_block, discard_block,
     flush,         flush,         snapshot,      roll_back,     grow,          write_to_both,
+    remove_snapshot, merge,         merge,
 };
 
 /* ---- runs ---- */
@@ -528,6 +679,7 @@ static void begin(struct model *m, uint64_t seed, enum rule broken)
     m->random = seed;
     m->cut_at = ~0ul;
     m->claimed = -1;
+    m->reader.layer = -1;
     m->layer_count = 2;
     m->top = 1;
     m->layers[0] = (struct layer){.parent = -1, .blocks = 3, .exists = {1, 1, false}};

@@ -1,6 +1,7 @@
 #include "fixture.h"
 
 #include "base/text.h"
+#include "store/state.h"
 
 #include <ftw.h>
 #include <stdio.h>
@@ -58,6 +59,11 @@ void fixture_clone(struct fixture *f, const char *from, const char *snapshot, co
 
     if (store_volume_clone(f->store, from, snapshot, name, size_bytes, &error))
         fail_msg("store_volume_clone: %s", error.text);
+}
+
+void set_merge_step(struct store *store, uint64_t blocks)
+{
+    store->merge.step_blocks = blocks;
 }
 
 int snapshot_create(struct store *store, const char *volume, const char *name, const char *comment,

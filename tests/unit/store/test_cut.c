@@ -269,7 +269,8 @@ static void do_reclaim(struct run *r)
 {
     bool more = true;
 
-    for (int i = 0; i < 3 && more; i++)
+    set_merge_step(r->store, 1 + random_below(&r->random, 6));
+    for (int i = 0; i < 5 && more; i++)
         store_reclaim_step(r->store, &more);
 }
 
@@ -418,6 +419,7 @@ static void check(struct run *r)
 
     recover(r);
     check_contents(r);
+    set_merge_step(r->store, 1 + random_below(&r->random, 6));
     while (more)
         assert_int_equal(store_reclaim_step(r->store, &more), 0);
     assert_int_equal(count_rows(r, hidden_with_one_child), 0);
