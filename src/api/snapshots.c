@@ -125,8 +125,8 @@ void snapshot_create(struct api_call *call)
     const char *name = text_member(call, "name");
     if (!name)
         return;
-    int rc = store_snapshot_create(call->api->options.store, machine->volume, name,
-                                   json_string_value(json_object_get(call->body, "comment")), &call->error);
+    int rc = store_snapshot_create_group(call->api->options.store, &(const char *){machine->volume}, 1, name,
+                                         json_string_value(json_object_get(call->body, "comment")), &call->error);
     if (rc) {
         explain(call, machine, name, rc);
         return;
@@ -147,7 +147,8 @@ void snapshot_rename(struct api_call *call)
     const char *name = text_member(call, "name");
     if (!name)
         return;
-    int rc = store_snapshot_rename(call->api->options.store, machine->volume, call->item, name, &call->error);
+    int rc = store_snapshot_rename_group(call->api->options.store, &(const char *){machine->volume}, 1, call->item,
+                                         name, &call->error);
     if (rc) {
         explain(call, machine, rc == -EEXIST ? name : call->item, rc);
         return;
@@ -169,7 +170,8 @@ void snapshot_remove(struct api_call *call)
 
     if (!machine)
         return;
-    int rc = store_snapshot_remove(call->api->options.store, machine->volume, call->item, &call->error);
+    int rc = store_snapshot_remove_group(call->api->options.store, &(const char *){machine->volume}, 1, call->item,
+                                         &call->error);
     if (rc) {
         explain(call, machine, call->item, rc);
         return;
@@ -212,7 +214,8 @@ static int roll_back(struct api_call *call, const struct machine *machine, const
     uint64_t until_ms = clock_monotonic_ms() + (force ? FORCING_MS : CLOSING_MS);
 
     for (;;) {
-        int rc = store_volume_rollback(options->store, machine->volume, snapshot, kept, &call->error);
+        int rc = store_volume_rollback_group(options->store, &(const char *){machine->volume}, 1, snapshot, kept,
+                                             &call->error);
         if (rc != -EBUSY || clock_monotonic_ms() >= until_ms)
             return rc;
         if (force)

@@ -29,6 +29,11 @@ void chain_unref(struct chain *chain)
     free(chain);
 }
 
+bool chain_is_shared(const struct chain *chain)
+{
+    return atomic_load(&chain->refs) > 1;
+}
+
 int chain_find(const struct chain *chain, int first, uint64_t block, uint64_t limit, int *layer,
                uint64_t *length)
 {

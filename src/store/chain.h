@@ -31,6 +31,8 @@ struct chain *chain_new(struct layer *const *layers, int count, void (*release)(
                         void *context);
 struct chain *chain_ref(struct chain *chain);
 void chain_unref(struct chain *chain);
+/* Whether others than the caller have a reference. */
+bool chain_is_shared(const struct chain *chain);
 DEFINE_CLEANUP(chain, struct chain *, chain_unref)
 
 /*

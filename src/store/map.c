@@ -147,6 +147,16 @@ bool map_owns_all(const struct map *map, uint64_t block, uint64_t count)
     return map_run(map, block, count, &length) && length == count;
 }
 
+uint64_t map_count(const struct map *map)
+{
+    uint64_t owned = 0;
+
+    for (uint64_t i = 0; i < map->page_count; i++)
+        for (size_t w = 0; map->pages[i] && w < PAGE_WORDS; w++)
+            owned += (uint64_t)__builtin_popcountll(map->pages[i]->words[w]);
+    return owned;
+}
+
 /* ---- setting ---- */
 
 static struct page *page_to_write(struct map *map, uint64_t index)

@@ -31,6 +31,8 @@ void map_grow(struct map *map, uint64_t blocks);
 bool map_run(const struct map *map, uint64_t block, uint64_t limit, uint64_t *length);
 /* True if every one of them is. */
 bool map_owns_all(const struct map *map, uint64_t block, uint64_t count);
+/* How many are owned. */
+uint64_t map_count(const struct map *map);
 /* Sets bits and remembers the units in which one changed. */
 void map_set(struct map *map, uint64_t block, uint64_t count);
 

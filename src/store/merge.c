@@ -6,11 +6,12 @@
  */
 #include "store/state.h"
 
-#include "base/log.h"
+#include <fcntl.h>
+#include <time.h>
 
 enum {
-    STEP_BLOCKS = 4096, /* copied with the tree locked: 16 MiB */
     COPY_BLOCKS = 64,   /* copied at once, held from those who write */
+    READERS_NS = 50000, /* how often it is looked whether those who read are done */
 };
 
 struct merge {
@@ -77,15 +78,46 @@ static void end(struct merge *m)
     free(m->bytes);
 }
 
+/* ---- how far it is ---- */
+
+static void begin_progress(struct store *store, uint64_t blocks)
+{
+    pthread_mutex_lock(&store->lock);
+    store->reclaim.total_bytes = store->reclaim.left_bytes = blocks * VOLUME_BLOCK_BYTES;
+    pthread_mutex_unlock(&store->lock);
+}
+
+static void note_progress(struct store *store, uint64_t blocks)
+{
+    pthread_mutex_lock(&store->lock);
+    store->reclaim.left_bytes -= MIN(store->reclaim.left_bytes, blocks * VOLUME_BLOCK_BYTES);
+    pthread_mutex_unlock(&store->lock);
+}
+
+static void note_waiting(struct store *store, uint64_t layers)
+{
+    pthread_mutex_lock(&store->lock);
+    store->reclaim.layers = layers;
+    if (layers == 0)
+        store->reclaim = (struct store_reclaim){0};
+    pthread_mutex_unlock(&store->lock);
+}
+
+void store_reclaim_progress(struct store *store, struct store_reclaim *progress)
+{
+    pthread_mutex_lock(&store->lock);
+    *progress = store->reclaim;
+    pthread_mutex_unlock(&store->lock);
+}
+
 /* ---- copying ---- */
 
-static int punch(const struct layer *layer, uint64_t block, uint64_t count)
+static int punch(const struct store_io *io, int fd, uint64_t block, uint64_t count)
 {
     int rc;
 
     do
-        rc = layer->io->punch(layer->io->context, layer->data_fd, block * VOLUME_BLOCK_BYTES,
-                              count * VOLUME_BLOCK_BYTES);
+        rc = io->punch(io->context, fd, block * VOLUME_BLOCK_BYTES, count * VOLUME_BLOCK_BYTES);
     while (rc == -EINTR);
     return rc;
 }
@@ -102,7 +134,7 @@ static int put_blocks(struct merge *m, uint64_t block, uint64_t count)
         uint64_t run = 1;
         while (at + run < count && bytes_are_zero(bytes + run * VOLUME_BLOCK_BYTES, VOLUME_BLOCK_BYTES) == zero)
             run++;
-        rc = zero ? punch(m->child, block + at, run)
+        rc = zero ? punch(m->child->io, m->child->data_fd, block + at, run)
                   : io_write_bytes(m->child->io, m->child->data_fd, bytes, run * VOLUME_BLOCK_BYTES,
                                    (block + at) * VOLUME_BLOCK_BYTES);
         at += run;
@@ -171,16 +203,18 @@ static int copy_step(struct merge *m, uint64_t *block)
     uint64_t copied = 0;
     int rc = 0;
 
-    while (!rc && *block < end_block && copied < STEP_BLOCKS) {
+    while (!rc && *block < end_block && copied < m->store->merge.step_blocks) {
+        uint64_t at_most = MIN(m->store->merge.step_blocks - copied, (uint64_t)COPY_BLOCKS);
         uint64_t length;
         if (map_run(m->hidden->map, *block, end_block - *block, &length)) {
-            length = MIN(length, (uint64_t)COPY_BLOCKS);
+            length = MIN(length, at_most);
             rc = copy_range(m, *block, length);
             copied += length;
         }
         if (!rc)
             *block += length;
     }
+    note_progress(m->store, copied);
     return rc;
 }
 
@@ -214,7 +248,94 @@ static int flush_child(struct merge *m)
     return rc;
 }
 
-/* ---- leaving the hidden layer out ---- */
+/* ---- showing it to those who have volumes open ---- */
+
+/* The chain with the child as it is now, with the hidden layer or without it. */
+static struct chain *renewed_chain(struct merge *m, const struct chain *old, bool with_hidden)
+{
+    struct layer *layers[CHAIN_LAYERS_MAX];
+    int count = 0;
+
+    pthread_mutex_lock(&m->store->lock);
+    for (int i = 0; i < old->count; i++)
+        if (with_hidden || old->layers[i]->id != m->hidden->id)
+            layers[count++] = old->layers[i]->id == m->child->id ? m->child : old->layers[i];
+    for (int i = 0; i < count; i++)
+        layers[i]->refs++;
+    pthread_mutex_unlock(&m->store->lock);
+    return chain_new(layers, count, store_layer_put, m->store);
+}
+
+static bool is_in(const struct chain *chain, const struct layer *layer)
+{
+    for (int i = 0; i < chain->count; i++)
+        if (chain->layers[i]->id == layer->id)
+            return true;
+    return false;
+}
+
+/* Gives the old one, which those who are reading still use. */
+static struct chain *swap_chain(struct volume *volume, struct chain *chain)
+{
+    volume_hold(volume); /* who changes something uses the chain without a reference */
+    pthread_mutex_lock(&volume->lock);
+    struct chain *old = volume->chain;
+    volume->chain = chain;
+    pthread_mutex_unlock(&volume->lock);
+    volume_release(volume);
+    return old;
+}
+
+static void wait_for_readers(struct chain *chain)
+{
+    const struct timespec pause = {.tv_nsec = READERS_NS};
+
+    while (chain_is_shared(chain))
+        nanosleep(&pause, NULL);
+}
+
+/* Those who have the volumes open notice nothing. When it returns nobody looks through an old chain any more. */
+static void show(struct merge *m, bool with_hidden)
+{
+    CLEANUP_FREE struct chain **old = NULL;
+    size_t count = 0;
+
+    for (struct volume *volume = m->store->volumes; volume; volume = volume->next) {
+        if (!is_in(volume->chain, m->hidden))
+            continue;
+        old = xrealloc(old, count + 1, sizeof(struct chain *));
+        old[count++] = swap_chain(volume, renewed_chain(m, volume->chain, with_hidden));
+    }
+    for (size_t i = 0; i < count; i++) {
+        wait_for_readers(old[i]);
+        chain_unref(old[i]);
+    }
+}
+
+/* A frozen child that was opened a second time takes the place of the first. */
+static void show_copies(struct merge *m, bool with_hidden)
+{
+    if (!m->volume)
+        store_layer_replace(m->store, m->child);
+    show(m, with_hidden);
+    if (!m->volume)
+        store_layer_put(m->store, TAKE_PTR(m->child));
+}
+
+/* ---- taking the hidden layer away ---- */
+
+/* What the child decides durably is not read here any more (M2). Space that is not given back now is, at the end. */
+static void punch_hidden(struct merge *m, uint64_t block, uint64_t end_block)
+{
+    const struct store_io *io = m->store->io;
+    char path[LAYER_PATH_SIZE];
+    int fd = io->open(io->context, layer_path(path, m->store->folder, m->hidden->id, "data"), O_RDWR);
+
+    if (fd < 0)
+        return;
+    punch(io, fd, block, end_block - block);
+    io->close(io->context, fd);
+}
 
 static int record(struct merge *m)
 {
@@ -233,52 +354,13 @@ static int record(struct merge *m)
     return tree_end(tree, rc);
 }
 
-/* The chain without the hidden layer, and with the child as it is now; NULL if the hidden one is not in it. */
-static struct chain *shorter_chain(struct merge *m, const struct chain *old)
-{
-    struct layer *layers[CHAIN_LAYERS_MAX];
-    int count = 0;
-
-    pthread_mutex_lock(&m->store->lock);
-    for (int i = 0; i < old->count; i++)
-        if (old->layers[i]->id != m->hidden->id)
-            layers[count++] = old->layers[i]->id == m->child->id ? m->child : old->layers[i];
-    bool shorter = count < old->count;
-    for (int i = 0; shorter && i < count; i++)
-        layers[i]->refs++;
-    pthread_mutex_unlock(&m->store->lock);
-    return shorter ? chain_new(layers, count, store_layer_put, m->store) : NULL;
-}
-
-static void leave_out(struct merge *m, struct volume *volume)
-{
-    struct chain *old = volume->chain;
-    struct chain *chain = shorter_chain(m, old);
-
-    if (!chain)
-        return;
-    volume_hold(volume); /* who changes something uses the chain without a reference */
-    pthread_mutex_lock(&volume->lock);
-    volume->chain = chain;
-    pthread_mutex_unlock(&volume->lock);
-    volume_release(volume);
-    chain_unref(old);
-}
-
-/* Those who have the volumes open notice nothing; reads under way end with the chain that they began with. */
 static int finish(struct merge *m)
 {
-    if (!m->volume)
-        layer_freeze(m->child);
     int rc = record(m);
+
     if (rc)
         return rc;
-    if (!m->volume)
-        store_layer_replace(m->store, m->child);
-    for (struct volume *volume = m->store->volumes; volume; volume = volume->next)
-        leave_out(m, volume);
-    if (!m->volume)
-        store_layer_put(m->store, TAKE_PTR(m->child));
+    show_copies(m, false);
     store_layer_put(m->store, TAKE_PTR(m->hidden));
     store_sweep_dying(m->store); /* or the next open does */
     store_restore_reserve(m->store);
@@ -288,28 +370,47 @@ static int finish(struct merge *m)
 /* ---- a step ---- */
 
 /* Where the last step ended, unless it was about other layers. */
-static uint64_t *resume(struct store *store, const struct tree_hidden *found)
+static uint64_t *resume(struct merge *m)
 {
-    if (store->merge.layer != found->layer || store->merge.child != found->child) {
-        store->merge.layer = found->layer;
-        store->merge.child = found->child;
+    struct store *store = m->store;
+
+    if (store->merge.layer != m->hidden->id || store->merge.child != m->child->id) {
+        store->merge.layer = m->hidden->id;
+        store->merge.child = m->child->id;
         store->merge.block = 0;
     }
+    if (store->merge.block == 0)
+        begin_progress(store, map_count(m->hidden->map));
     return &store->merge.block;
+}
+
+/* Steps that are left copy what is left; what was copied is not needed twice. */
+static int step_opened(struct merge *m)
+{
+    uint64_t *block = resume(m);
+    uint64_t from = *block;
+    int rc = copy_step(m, block);
+
+    rc = rc ?: flush_child(m);
+    if (rc) {
+        m->store->merge.block = 0; /* of what was copied nobody knows how much is on disk */
+        return rc;
+    }
+    if (!m->volume)
+        layer_freeze(m->child);
+    if (*block == m->hidden->blocks)
+        return finish(m);
+    show_copies(m, true);
+    punch_hidden(m, from, *block);
+    return 0;
 }
 
 static int step(struct store *store, const struct tree_hidden *found)
 {
-    uint64_t *block = resume(store, found);
     struct merge m = {0};
     int rc = begin(&m, store, found);
 
-    rc = rc ?: copy_step(&m, block);
-    rc = rc ?: flush_child(&m);
-    if (rc)
-        store->merge.block = 0; /* of what was copied nobody knows how much is on disk */
-    else if (*block == m.hidden->blocks)
-        rc = finish(&m);
+    rc = rc ?: step_opened(&m);
     end(&m);
     return rc;
 }
@@ -319,8 +420,10 @@ int store_reclaim_step(struct store *store, bool *more)
     struct tree_hidden found;
 
     pthread_mutex_lock(&store->tree_lock);
-    int rc = store->merge.failed ? -EIO : tree_hidden_get(store->tree, &found);
+    uint64_t waiting = 0;
+    int rc = store->merge.failed ? -EIO : tree_hidden_get(store->tree, &found, &waiting);
     bool nothing = rc == -ENOENT;
+    note_waiting(store, waiting);
     if (!rc) {
         store_make_room(store);
         rc = step(store, &found);

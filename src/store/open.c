@@ -170,7 +170,7 @@ int store_open_volume_locked(struct store *store, const char *name, struct volum
 
     if (!volume) {
         int rc = tree_volume_get(store->tree, name, &row);
-        if (!rc && row.id == store->volume_in_doubt)
+        if (!rc && store_is_in_doubt(store, row.id))
             rc = -EIO;
         rc = rc ?: open_chain(store, &row, &chain);
         if (rc)
@@ -289,7 +289,7 @@ int store_sync_closed_volume(struct store *store, const struct tree_volume *row)
     struct chain *chain;
 
     CHECK(!store_volume_is_open(store, row->name));
-    int rc = row->id == store->volume_in_doubt ? -EIO : open_chain(store, row, &chain);
+    int rc = store_is_in_doubt(store, row->id) ? -EIO : open_chain(store, row, &chain);
     if (rc)
         return rc;
     struct volume *volume = volume_new(store, row, chain);

@@ -1,5 +1,5 @@
 /* Going back to a snapshot: a switch to a fresh child of its layer (FORMAT.md, 6). */
-#include "store/state.h"
+#include "store/group.h"
 
 #include "base/clock.h"
 
@@ -8,11 +8,23 @@
 
 enum { NAMES_PER_SECOND = 1000 };
 
-/* A name for the state that is left; a second rollback within the same second gets "-2" behind it. */
-static int name_what_was(struct store *store, const struct tree_volume *volume, struct tree_snapshot *kept)
+/* ---- a name for the state that is left ---- */
+
+/* 0 if one of them has a snapshot of that name, -ENOENT if none has. */
+static int find_in_any(const struct group *group, const char *name)
+{
+    struct tree_snapshot existing;
+    int rc = -ENOENT;
+
+    for (size_t i = 0; rc == -ENOENT && i < group->count; i++)
+        rc = tree_snapshot_get(group->store->tree, group->members[i].volume.id, name, &existing);
+    return rc;
+}
+
+/* A second rollback within the same second gets "-2" behind it. */
+static int name_what_was(const struct group *group, struct tree_snapshot *kept)
 {
     time_t now = (time_t)kept->created_seconds;
-    struct tree_snapshot existing;
     struct tm local;
     char stamp[20];
     int rc = 0;
@@ -23,70 +35,70 @@ static int name_what_was(struct store *store, const struct tree_volume *volume, 
         snprintf(kept->name, sizeof(kept->name), "before-rollback-%s", stamp);
         if (i > 1)
             snprintf(kept->name, sizeof(kept->name), "before-rollback-%s-%d", stamp, i);
-        rc = tree_snapshot_get(store->tree, volume->id, kept->name, &existing);
+        rc = find_in_any(group, kept->name);
     }
     return rc == -ENOENT ? 0 : rc ?: -EEXIST;
 }
 
-/* What is kept under a name must be on disk before that name is (S4). */
-static int switch_top(struct store *store, const struct tree_volume *volume, uint64_t below,
-                      struct tree_snapshot *kept)
-{
-    struct tree_layer old_top;
-    struct tree_layer new_top;
-    int rc = tree_layer_get(store->tree, volume->layer, &old_top);
+/* ---- the switch ---- */
 
-    rc = rc ?: store_sync_closed_volume(store, volume);
-    rc = rc ?: store_new_layer(store, below, old_top.blocks, false, &new_top);
-    if (rc)
-        return rc;
-    kept->volume = volume->id;
-    kept->layer = old_top.id;
-    rc = store_record_new_top(store, volume, &old_top, &new_top, kept);
-    if (rc && rc != -EIO) /* else the commit may be on disk after all: the next open knows */
-        layer_remove_files(store->io, store->folder, new_top.id);
+/* What is kept under a name must be on disk before that name is (S4). */
+static int sync_volumes(struct group *group)
+{
+    int rc = 0;
+
+    for (size_t i = 0; !rc && i < group->count; i++)
+        rc = store_sync_closed_volume(group->store, &group->members[i].volume);
     return rc;
 }
 
-static int check_rollback(struct store *store, const char *name, const char *snapshot_name,
-                          struct tree_volume *volume, struct tree_snapshot *snapshot, struct error *error)
+static int switch_tops(struct group *group, const struct tree_snapshot *kept)
 {
-    int rc = store_find_volume(store, name, volume, error);
-
-    if (rc)
-        return rc;
-    if (volume->read_only)
-        return error_set(error, -EROFS, "%s is an image and never changes", name);
-    rc = store_find_snapshot(store, volume, snapshot_name, snapshot, error);
-    if (rc)
-        return rc;
-    if (store_volume_is_open(store, name))
-        return error_set(error, -EBUSY, "%s is in use", name);
-    return store_check_depth(store, snapshot->layer, error);
+    for (size_t i = 0; i < group->count; i++) {
+        struct member *member = &group->members[i];
+        member->below = member->snapshot.layer;
+        member->snapshot = *kept;
+    }
+    int rc = sync_volumes(group);
+    rc = rc ?: group_make_tops(group);
+    return rc ?: group_record_tops(group);
 }
 
-static int rollback_locked(struct store *store, const char *name, const char *snapshot_name,
-                           struct tree_snapshot *kept, struct error *error)
+static int check_group(struct group *group, const char *snapshot, struct error *error)
 {
-    struct tree_snapshot snapshot;
-    struct tree_volume volume;
-    int rc = check_rollback(store, name, snapshot_name, &volume, &snapshot, error);
+    int rc = group_refuse_images(group, error);
+
+    rc = rc ?: group_find_snapshots(group, snapshot, error);
+    for (size_t i = 0; !rc && i < group->count; i++) {
+        const struct member *member = &group->members[i];
+        rc = store_volume_is_open(group->store, member->volume.name)
+                 ? error_set(error, -EBUSY, "%s is in use", member->volume.name)
+                 : store_check_depth(group->store, member->snapshot.layer, error);
+    }
+    return rc;
+}
+
+static int rollback_locked(struct group *group, const char *snapshot, struct tree_snapshot *kept, struct error *error)
+{
+    int rc = check_group(group, snapshot, error);
 
     if (rc)
         return rc;
-    rc = name_what_was(store, &volume, kept);
-    rc = rc ?: switch_top(store, &volume, snapshot.layer, kept);
-    return rc ? error_set_errno(error, rc, "%s: cannot roll back to %s", name, snapshot_name) : 0;
+    rc = name_what_was(group, kept);
+    rc = rc ?: switch_tops(group, kept);
+    return rc ? error_set_errno(error, rc, "%s: cannot roll back to %s", group->members[0].volume.name, snapshot) : 0;
 }
 
-int store_volume_rollback(struct store *store, const char *volume, const char *snapshot,
-                          char kept_name[STORE_NAME_SIZE], struct error *error)
+int store_volume_rollback_group(struct store *store, const char *const *volumes, size_t count, const char *snapshot,
+                                char kept_name[STORE_NAME_SIZE], struct error *error)
 {
     struct tree_snapshot kept = {.created_seconds = clock_wall_seconds()};
+    CLEANUP(cleanup_group) struct group *group = NULL;
 
     snprintf(kept.comment, sizeof(kept.comment), "before the rollback to %.60s", snapshot);
     pthread_mutex_lock(&store->tree_lock);
-    int rc = rollback_locked(store, volume, snapshot, &kept, error);
+    int rc = group_find(store, volumes, count, &group, error);
+    rc = rc ?: rollback_locked(group, snapshot, &kept, error);
     pthread_mutex_unlock(&store->tree_lock);
     if (!rc)
         copy_string(kept_name, STORE_NAME_SIZE, kept.name);

@@ -1,5 +1,5 @@
-/* Points in a volume's life that have a name (FORMAT.md, S4 and 6). */
-#include "store/state.h"
+/* Points in the life of volumes that have a name (FORMAT.md, S4 and 6). */
+#include "store/group.h"
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -28,29 +28,76 @@ int store_find_snapshot(struct store *store, const struct tree_volume *volume, c
     return rc ? error_set_errno(error, rc, "%s: %s", volume->name, name) : 0;
 }
 
-int store_record_new_top(struct store *store, const struct tree_volume *volume,
-                         const struct tree_layer *old_top, struct tree_layer *new_top,
-                         const struct tree_snapshot *snapshot)
+static int check_name(const char *name, struct error *error)
 {
-    struct tree *tree = store->tree;
-    struct tree_volume row = *volume;
-    struct tree_layer frozen = *old_top;
-    int rc = tree_begin(tree);
+    if (strlen(name) < STORE_NAME_SIZE && is_valid_name(name))
+        return 0;
+    return error_set(error, -EINVAL, "'%s' cannot be the name of a snapshot", name);
+}
 
-    if (rc)
-        return rc;
-    frozen.state = TREE_LAYER_FROZEN;
-    new_top->state = TREE_LAYER_TOP;
-    new_top->owner = volume->id;
-    row.layer = new_top->id;
-    rc = tree_layer_update(tree, &frozen);
-    rc = rc ?: tree_layer_insert(tree, new_top);
-    rc = rc ?: tree_volume_update(tree, &row);
-    rc = rc ?: tree_snapshot_insert(tree, snapshot);
-    rc = tree_end(tree, rc);
-    if (rc == -EIO && store->volume_in_doubt == 0)
-        store->volume_in_doubt = volume->id;
+/* ---- making one ---- */
+
+static int check_member(struct store *store, struct member *member, const struct tree_snapshot *wanted,
+                        struct error *error)
+{
+    const struct tree_volume *volume = &member->volume;
+    int rc = tree_snapshot_get(store->tree, volume->id, wanted->name, &member->snapshot);
+
+    if (rc == 0)
+        return error_set(error, -EEXIST, "%s has a snapshot %s already", volume->name, wanted->name);
+    if (rc != -ENOENT)
+        return error_set_errno(error, rc, "%s", volume->name);
+    member->snapshot = *wanted;
+    member->below = volume->layer;
+    return store_check_depth(store, volume->layer, error);
+}
+
+static int check_group(struct group *group, const struct tree_snapshot *wanted, struct error *error)
+{
+    int rc = group_refuse_images(group, error);
+
+    for (size_t i = 0; !rc && i < group->count; i++)
+        rc = check_member(group->store, &group->members[i], wanted, error);
     return rc;
+}
+
+static int open_volumes(struct group *group)
+{
+    int rc = 0;
+
+    for (size_t i = 0; !rc && i < group->count; i++) {
+        struct member *member = &group->members[i];
+        rc = store_open_volume_locked(group->store, member->volume.name, &member->open);
+        if (!rc && member->open->read_only)
+            rc = -EROFS; /* its map is damaged */
+    }
+    return rc;
+}
+
+/* Together with what is written meanwhile, until somebody holds them. */
+static int flush_all(struct group *group)
+{
+    int rc = 0;
+
+    for (size_t i = 0; !rc && i < group->count; i++)
+        rc = volume_flush(group->members[i].open);
+    return rc;
+}
+
+static int open_tops(struct group *group)
+{
+    int rc = 0;
+
+    for (size_t i = 0; !rc && i < group->count; i++)
+        rc = store_layer_get(group->store, &group->members[i].new_top, true, &group->members[i].opened);
+    return rc;
+}
+
+static void close_tops(struct group *group)
+{
+    for (size_t i = 0; i < group->count; i++)
+        if (group->members[i].opened)
+            store_layer_put(group->store, TAKE_PTR(group->members[i].opened));
 }
 
 /* The volume goes on with an empty top on what was its top. */
@@ -73,172 +120,169 @@ static void swap_chain(struct volume *volume, struct layer *new_top)
     chain_unref(old);
 }
 
+static void swap_chains(struct group *group)
+{
+    for (size_t i = 0; i < group->count; i++)
+        swap_chain(group->members[i].open, TAKE_PTR(group->members[i].opened));
+}
+
+/* The commit may be on disk: what is written to the old tops from now on could be inside the snapshots. */
+static void stop_doubtful(struct group *group, int rc)
+{
+    for (size_t i = 0; i < group->count; i++)
+        if (store_is_in_doubt(group->store, group->members[i].volume.id))
+            volume_stop(group->members[i].open, rc, "recording a snapshot");
+}
+
 /* Between hold and release: nothing changes, so what was flushed is all there is (S4). */
-static int snapshot_held(struct volume *volume, const struct tree_volume *row, struct layer *new_layer,
-                         struct tree_layer *new_top, struct tree_snapshot *snapshot)
+static int record_held(struct group *group)
 {
-    struct store *store = volume->store;
-    struct tree_layer old_top;
-    int rc = volume_flush(volume);
+    int rc = flush_all(group);
 
-    rc = rc ?: tree_layer_get(store->tree, row->layer, &old_top);
-    if (rc)
+    if (rc) {
+        group_forget_tops(group);
         return rc;
-    snapshot->layer = old_top.id;
-    rc = store_record_new_top(store, row, &old_top, new_top, snapshot);
-    if (!rc) {
-        swap_chain(volume, new_layer);
-    } else if (rc == -EIO) {
-        /* The commit may be on disk: what is written to the old top from now on could be inside the snapshot.
-         */
-        volume_stop(volume, rc, "recording a snapshot");
     }
+    rc = group_record_tops(group);
+    if (rc)
+        stop_doubtful(group, rc);
+    else
+        swap_chains(group);
     return rc;
 }
 
-/* Makes the new top before anybody is held up. */
-static int snapshot_volume(struct volume *volume, const struct tree_volume *row,
-                           struct tree_snapshot *snapshot)
+static int record_snapshots(struct group *group)
 {
-    struct store *store = volume->store;
-    struct layer *new_layer = NULL;
-    struct tree_layer new_top;
-    int rc = store_new_layer(store, row->layer, volume->chain->layers[0]->blocks, false, &new_top);
-
-    if (rc)
-        return rc;
-    rc = store_layer_get(store, &new_top, true, &new_layer);
-    if (!rc) {
-        volume_hold(volume);
-        rc = snapshot_held(volume, row, new_layer, &new_top, snapshot);
-        volume_release(volume);
-    }
-    if (rc && new_layer)
-        store_layer_put(store, new_layer);
-    if (rc && rc != -EIO)
-        layer_remove_files(store->io, store->folder, new_top.id);
+    for (size_t i = 0; i < group->count; i++)
+        volume_hold(group->members[i].open);
+    int rc = record_held(group);
+    for (size_t i = 0; i < group->count; i++)
+        volume_release(group->members[i].open);
     return rc;
 }
 
-static int check_snapshot(struct store *store, const struct tree_volume *row, const char *name,
-                          struct error *error)
+/* New tops are made, and most of what is dirty is written, before anybody is held up. */
+static int make_snapshots(struct group *group)
 {
-    struct tree_snapshot existing;
+    int rc = open_volumes(group);
 
-    if (row->read_only)
-        return error_set(error, -EROFS, "%s is an image and never changes", row->name);
-    if (!is_valid_name(name))
-        return error_set(error, -EINVAL, "'%s' cannot be the name of a snapshot", name);
-    int rc = tree_snapshot_get(store->tree, row->id, name, &existing);
-    if (rc == 0)
-        return error_set(error, -EEXIST, "%s has a snapshot %s already", row->name, name);
-    return rc == -ENOENT ? store_check_depth(store, row->layer, error)
-                         : error_set_errno(error, rc, "%s", row->name);
-}
-
-static int create_locked(struct store *store, const char *volume_name, struct tree_snapshot *snapshot,
-                         struct volume **volume, struct error *error)
-{
-    struct tree_volume row;
-    int rc = store_find_volume(store, volume_name, &row, error);
-
-    rc = rc ?: check_snapshot(store, &row, snapshot->name, error);
+    rc = rc ?: flush_all(group);
+    rc = rc ?: group_make_tops(group);
     if (rc)
         return rc;
-    snapshot->volume = row.id;
-    rc = store_open_volume_locked(store, volume_name, volume);
-    if (!rc)
-        rc = (*volume)->read_only ? -EROFS : snapshot_volume(*volume, &row, snapshot);
-    return rc ? error_set_errno(error, rc, "%s: cannot make the snapshot %s", volume_name, snapshot->name)
+    rc = open_tops(group);
+    if (rc)
+        group_forget_tops(group);
+    rc = rc ?: record_snapshots(group);
+    close_tops(group);
+    return rc;
+}
+
+static int create_locked(struct group *group, const struct tree_snapshot *wanted, struct error *error)
+{
+    int rc = check_group(group, wanted, error);
+
+    if (rc)
+        return rc;
+    rc = make_snapshots(group);
+    return rc ? error_set_errno(error, rc, "%s: cannot make the snapshot %s", group->members[0].volume.name,
+                                wanted->name)
               : 0;
 }
 
-int store_snapshot_create(struct store *store, const char *volume_name, const char *name, const char *comment,
-                          struct error *error)
+/* What was dirty since is flushed without the tree. */
+static void close_volumes(struct group *group)
 {
-    struct tree_snapshot snapshot = {.created_seconds = clock_wall_seconds()};
-    struct volume *volume = NULL;
+    for (size_t i = 0; group && i < group->count; i++)
+        volume_unref(group->members[i].open);
+}
 
-    if (!COPY_STRING(snapshot.name, name) || !COPY_STRING(snapshot.comment, comment ? comment : ""))
-        return error_set(error, -EINVAL, "the name or comment of a snapshot is too long");
+int store_snapshot_create_group(struct store *store, const char *const *volumes, size_t count, const char *name,
+                                const char *comment, struct error *error)
+{
+    struct tree_snapshot wanted = {.created_seconds = clock_wall_seconds()};
+    CLEANUP(cleanup_group) struct group *group = NULL;
+    int rc = check_name(name, error);
+
+    if (rc)
+        return rc;
+    COPY_STRING(wanted.name, name);
+    if (!COPY_STRING(wanted.comment, comment ? comment : ""))
+        return error_set(error, -EINVAL, "the comment of a snapshot has at most %zu bytes", sizeof(wanted.comment) - 1);
     pthread_mutex_lock(&store->tree_lock);
-    int rc = create_locked(store, volume_name, &snapshot, &volume, error);
+    rc = group_find(store, volumes, count, &group, error);
+    rc = rc ?: create_locked(group, &wanted, error);
     pthread_mutex_unlock(&store->tree_lock);
-    volume_unref(volume);
+    close_volumes(group);
     return rc;
 }
 
 /* ---- other names, and none ---- */
 
-static int find_both(struct store *store, const char *volume_name, const char *name, struct tree_volume *volume,
-                     struct tree_snapshot *snapshot, struct error *error)
+static int rename_member(struct tree *tree, const struct member *member, const void *new_name)
 {
-    int rc = store_find_volume(store, volume_name, volume, error);
-
-    return rc ?: store_find_snapshot(store, volume, name, snapshot, error);
+    return tree_snapshot_rename(tree, member->snapshot.id, new_name);
 }
 
-static int rename_locked(struct store *store, const char *volume_name, const char *name, const char *new_name,
-                         struct error *error)
+static int rename_locked(struct group *group, const char *name, const char *new_name, struct error *error)
 {
-    struct tree_volume volume;
-    struct tree_snapshot snapshot;
-    int rc = find_both(store, volume_name, name, &volume, &snapshot, error);
+    int rc = group_find_snapshots(group, name, error);
 
     if (rc)
         return rc;
-    store_make_room(store);
-    rc = tree_begin(store->tree);
-    if (!rc)
-        rc = tree_end(store->tree, tree_snapshot_rename(store->tree, snapshot.id, new_name));
+    store_make_room(group->store);
+    rc = group_change(group, rename_member, new_name);
     if (rc == -EEXIST)
-        return error_set(error, rc, "%s has a snapshot %s already", volume.name, new_name);
-    return rc ? error_set_errno(error, rc, "%s: cannot rename the snapshot %s", volume.name, name) : 0;
+        return error_set(error, rc, "%s has a snapshot %s already", group->members[0].volume.name, new_name);
+    return rc ? error_set_errno(error, rc, "%s: cannot rename the snapshot %s", group->members[0].volume.name, name)
+              : 0;
 }
 
-int store_snapshot_rename(struct store *store, const char *volume, const char *name, const char *new_name,
-                          struct error *error)
+int store_snapshot_rename_group(struct store *store, const char *const *volumes, size_t count, const char *name,
+                                const char *new_name, struct error *error)
 {
-    if (strlen(new_name) >= STORE_NAME_SIZE || !is_valid_name(new_name))
-        return error_set(error, -EINVAL, "'%s' cannot be the name of a snapshot", new_name);
+    CLEANUP(cleanup_group) struct group *group = NULL;
+    int rc = check_name(new_name, error);
+
+    if (rc)
+        return rc;
     pthread_mutex_lock(&store->tree_lock);
-    int rc = rename_locked(store, volume, name, new_name, error);
+    rc = group_find(store, volumes, count, &group, error);
+    rc = rc ?: rename_locked(group, name, new_name, error);
     pthread_mutex_unlock(&store->tree_lock);
     return rc;
 }
 
-static int forget(struct store *store, uint64_t id)
+static int remove_member(struct tree *tree, const struct member *member, const void *arg)
 {
-    int rc = tree_begin(store->tree);
+    int rc = tree_snapshot_delete(tree, member->snapshot.id);
 
-    if (rc)
-        return rc;
-    rc = tree_snapshot_delete(store->tree, id);
-    rc = rc ?: tree_layer_mark_dying(store->tree, false);
-    return tree_end(store->tree, rc);
+    return rc ?: tree_layer_mark_dying(tree, false);
 }
 
-static int remove_locked(struct store *store, const char *volume_name, const char *name, struct error *error)
+static int remove_locked(struct group *group, const char *name, struct error *error)
 {
-    struct tree_volume volume;
-    struct tree_snapshot snapshot;
-    int rc = find_both(store, volume_name, name, &volume, &snapshot, error);
+    int rc = group_find_snapshots(group, name, error);
 
     if (rc)
         return rc;
-    store_make_room(store);
-    rc = forget(store, snapshot.id);
+    store_make_room(group->store);
+    rc = group_change(group, remove_member, NULL);
     if (rc)
-        return error_set_errno(error, rc, "%s: cannot remove the snapshot %s", volume.name, name);
-    store_sweep_dying(store); /* or the next open does */
-    store_restore_reserve(store);
+        return error_set_errno(error, rc, "%s: cannot remove the snapshot %s", group->members[0].volume.name, name);
+    store_sweep_dying(group->store); /* or the next open does */
+    store_restore_reserve(group->store);
     return 0;
 }
 
-int store_snapshot_remove(struct store *store, const char *volume, const char *name, struct error *error)
+int store_snapshot_remove_group(struct store *store, const char *const *volumes, size_t count, const char *name,
+                                struct error *error)
 {
+    CLEANUP(cleanup_group) struct group *group = NULL;
+
     pthread_mutex_lock(&store->tree_lock);
-    int rc = remove_locked(store, volume, name, error);
+    int rc = group_find(store, volumes, count, &group, error);
+    rc = rc ?: remove_locked(group, name, error);
     pthread_mutex_unlock(&store->tree_lock);
     return rc;
 }

@@ -21,17 +21,20 @@ struct store {
     struct tree *tree;
     uint64_t next_layer_id;
     struct store_import *imports; /* running ones, whose names are taken */
-    uint64_t volume_in_doubt;     /* nobody knows which layer is its top on disk: not opened any more */
+    /* Volumes of which nobody knows which layer is the top on disk: not opened any more. */
+    uint64_t in_doubt[STORE_GROUP_MAX];
     struct {
         uint64_t layer;
         uint64_t child;
-        uint64_t block; /* the first one not looked at */
+        uint64_t block;       /* the first one not looked at */
+        uint64_t step_blocks; /* copied with the tree locked; the extra space that a merge needs */
         bool failed;
     } merge;
 
     pthread_mutex_t lock;
     struct volume *volumes;
     struct layer *layers;
+    struct store_reclaim reclaim; /* how far the merge is */
 };
 
 /* Blocks that somebody changes; others who want them wait (W3). Lives on its owner's stack. */
@@ -104,15 +107,15 @@ int store_sync_closed_volume(struct store *store, const struct tree_volume *row)
 /* ---- clone.c, snapshot.c ---- */
 
 void store_make_uuid(uint8_t uuid[16]);
-/* In one transaction: the old top is frozen and named by `snapshot`; the new one is the volume's. */
-int store_record_new_top(struct store *store, const struct tree_volume *volume,
-                         const struct tree_layer *old_top, struct tree_layer *new_top,
-                         const struct tree_snapshot *snapshot);
 /* `volume`'s snapshot, or a sentence. */
 int store_find_snapshot(struct store *store, const struct tree_volume *volume, const char *name,
                         struct tree_snapshot *snapshot, struct error *error);
 /* 0, or a sentence: no layer may be laid on this one, so many lie there already. */
 int store_check_depth(struct store *store, uint64_t layer_id, struct error *error);
+
+/* ---- group.c ---- */
+
+bool store_is_in_doubt(const struct store *store, uint64_t volume);
 
 /* ---- import.c ---- */
 

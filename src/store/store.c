@@ -11,6 +11,7 @@ enum {
     NEARLY_FULL_BYTES = 8 << 20, /* less than this is free: the reserve is given up */
     PLENTY_BYTES = 256 << 20,    /* more than this is free: the reserve is taken back */
     PROBE_BYTES = 4 * VOLUME_BLOCK_BYTES,
+    MERGE_STEP_BLOCKS = 4096, /* 16 MiB */
 };
 
 static const struct {
@@ -302,6 +303,7 @@ int store_open(const char *path, const struct store_io *io, struct store **opene
     store->io = io ? io : &store_io_system;
     store->folder = xstrdup(path);
     store->lock_fd = -1;
+    store->merge.step_blocks = MERGE_STEP_BLOCKS;
     pthread_mutex_init(&store->tree_lock, NULL);
     pthread_mutex_init(&store->lock, NULL);
     int rc = prepare_folder(store, error);

@@ -14,7 +14,10 @@ struct store;
 struct store_import;
 struct store_io; /* the table of file functions; store/io.h */
 
-enum { STORE_NAME_SIZE = 64 };
+enum {
+    STORE_NAME_SIZE = 64,
+    STORE_GROUP_MAX = 32, /* volumes that change together */
+};
 
 /* Opens (creating it when absent) the store in the folder `path`, takes its lock and sweeps what a crash left
  * behind. `io` NULL: the real file system. Refuses, with a sentence, file systems on which the promises
@@ -74,23 +77,35 @@ struct store_snapshot_info {
     uint64_t own_bytes; /* written since the snapshot before it */
 };
 
-int store_snapshot_create(struct store *store, const char *volume, const char *name, const char *comment,
-                          struct error *error);
-int store_snapshot_rename(struct store *store, const char *volume, const char *name, const char *new_name,
-                          struct error *error);
-/* What only this snapshot kept becomes free: at once where nothing stands on it, else by store_reclaim_step. */
-int store_snapshot_remove(struct store *store, const char *volume, const char *name, struct error *error);
+/*
+ * These change several volumes in one commit: all of them or none, whatever happens meanwhile. A volume that is named
+ * twice is refused, and so is one that does not have the snapshot (-ENOENT), by a sentence that names it.
+ */
+
+/* All volumes are held and flushed before any is frozen, so that the snapshots show one moment. */
+int store_snapshot_create_group(struct store *store, const char *const *volumes, size_t count, const char *name,
+                                const char *comment, struct error *error);
+int store_snapshot_rename_group(struct store *store, const char *const *volumes, size_t count, const char *name,
+                                const char *new_name, struct error *error);
+/* What only these snapshots kept becomes free: at once where nothing stands on it, else by store_reclaim_step. */
+int store_snapshot_remove_group(struct store *store, const char *const *volumes, size_t count, const char *name,
+                                struct error *error);
 /* By age. */
 int store_snapshot_list(struct store *store, const char *volume, struct store_snapshot_info **infos,
                         size_t *count);
 
+/* By name, the other volumes and images that stand on what this snapshot keeps: it stays on disk while they are there.
+ * The caller frees the array. */
+int store_snapshot_dependents(struct store *store, const char *volume, const char *name,
+                              char (**names)[STORE_NAME_SIZE], size_t *count);
+
 /*
- * The volume shows what the snapshot shows, from one commit on; its size stays. Newer snapshots stay, too, and what
- * it showed before is kept as the snapshot `kept`, "before-rollback-20261124-093000" by local time, to which one can
- * go back in the same way. -EBUSY while it is open.
+ * The volumes show what their snapshots of that name show, from one commit on; their sizes stay. Newer snapshots stay,
+ * too, and what was shown before is kept as the snapshot `kept` of each, "before-rollback-20261124-093000" by local
+ * time, to which one can go back in the same way. -EBUSY while one of them is open.
  */
-int store_volume_rollback(struct store *store, const char *volume, const char *snapshot,
-                          char kept[STORE_NAME_SIZE], struct error *error);
+int store_volume_rollback_group(struct store *store, const char *const *volumes, size_t count, const char *snapshot,
+                                char kept[STORE_NAME_SIZE], struct error *error);
 
 /*
  * One short step of giving back what removed snapshots kept: copies some MiB of a layer that nobody names into the
@@ -99,6 +114,15 @@ int store_volume_rollback(struct store *store, const char *volume, const char *s
  * again, others until the store was opened again.
  */
 int store_reclaim_step(struct store *store, bool *more);
+
+struct store_reclaim {
+    uint64_t layers;      /* that wait to be given back, this one included; 0: there is nothing to do */
+    uint64_t total_bytes; /* of this one */
+    uint64_t left_bytes;
+};
+
+/* How far it is. Blocks for nothing. */
+void store_reclaim_progress(struct store *store, struct store_reclaim *progress);
 
 struct store_usage {
     uint64_t total_bytes; /* of the file system below */

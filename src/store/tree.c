@@ -251,6 +251,11 @@ int tree_end(struct tree *tree, int rc)
     return rc;
 }
 
+bool tree_is_in_doubt(const struct tree *tree)
+{
+    return tree->in_doubt;
+}
+
 /* ---- layers ---- */
 
 #define LAYER_COLUMNS "id, parent, owner, blocks, has_map, state"
@@ -341,11 +346,11 @@ int tree_layer_mark_dying(struct tree *tree, bool creating)
 }
 
 /* A root decides all blocks, so nothing can be merged into what lies on it without becoming a root itself. */
-int tree_hidden_get(struct tree *tree, struct tree_hidden *hidden)
+int tree_hidden_get(struct tree *tree, struct tree_hidden *hidden, uint64_t *count)
 {
     CLEANUP_STATEMENT sqlite3_stmt *statement = NULL;
     int rc = query(tree, &statement,
-                   "SELECT below.id, max(above.id), max(volume.name) FROM layer AS below"
+                   "SELECT below.id, max(above.id), max(volume.name), count(*) OVER () FROM layer AS below"
                    " JOIN layer AS above ON above.parent = below.id"
                    " LEFT JOIN volume ON volume.layer = above.id AND volume.read_only = 0"
                    " WHERE below.state = 'frozen' AND below.has_map = 1"
@@ -359,6 +364,7 @@ int tree_hidden_get(struct tree *tree, struct tree_hidden *hidden)
         return rc;
     *hidden = (struct tree_hidden){.layer = column_u64(statement, 0), .child = column_u64(statement, 1)};
     column_text(statement, 2, hidden->volume, sizeof(hidden->volume));
+    *count = column_u64(statement, 3);
     return 0;
 }
 
@@ -419,6 +425,20 @@ int tree_volume_list(struct tree *tree, struct tree_volume **volumes, size_t *co
 {
     CLEANUP_STATEMENT sqlite3_stmt *statement = NULL;
     int rc = query(tree, &statement, "SELECT " VOLUME_COLUMNS " FROM volume ORDER BY name", "");
+
+    return rc ?: list(statement, sizeof(**volumes), read_volume, (void **)volumes, count);
+}
+
+int tree_volume_list_above(struct tree *tree, uint64_t layer, uint64_t but, struct tree_volume **volumes,
+                           size_t *count)
+{
+    CLEANUP_STATEMENT sqlite3_stmt *statement = NULL;
+    int rc = query(tree, &statement,
+                   "WITH RECURSIVE above (id) AS ("
+                   " SELECT ?1 UNION SELECT layer.id FROM layer JOIN above ON layer.parent = above.id)"
+                   " SELECT " VOLUME_COLUMNS " FROM volume WHERE id <> ?2 AND (layer IN (SELECT id FROM above)"
+                   " OR id IN (SELECT volume FROM snapshot WHERE layer IN (SELECT id FROM above))) ORDER BY name",
+                   "ii", layer, but);
 
     return rc ?: list(statement, sizeof(**volumes), read_volume, (void **)volumes, count);
 }

@@ -51,6 +51,7 @@ int tree_begin(struct tree *tree);
 /* Commits if `rc` is 0, else takes everything back; gives what became of it. A commit of which nobody can say
  * whether it is on disk gives -EIO, and so does every later tree_begin. */
 int tree_end(struct tree *tree, int rc);
+bool tree_is_in_doubt(const struct tree *tree);
 
 int tree_layer_get(struct tree *tree, uint64_t id, struct tree_layer *layer);
 int tree_layer_insert(struct tree *tree, const struct tree_layer *layer);
@@ -71,8 +72,8 @@ struct tree_hidden {
     char volume[STORE_NAME_SIZE];
 };
 
-/* The newest of them, or -ENOENT. */
-int tree_hidden_get(struct tree *tree, struct tree_hidden *hidden);
+/* The newest of them and their number, or -ENOENT. */
+int tree_hidden_get(struct tree *tree, struct tree_hidden *hidden, uint64_t *count);
 
 int tree_volume_get(struct tree *tree, const char *name, struct tree_volume *volume);
 /* Fills `volume->id`. */
@@ -82,6 +83,9 @@ int tree_volume_update(struct tree *tree, const struct tree_volume *volume);
 /* With its snapshots. */
 int tree_volume_delete(struct tree *tree, uint64_t id);
 int tree_volume_list(struct tree *tree, struct tree_volume **volumes, size_t *count);
+/* By name, the volumes but `but` that stand on `layer`, or have a snapshot that does; the caller frees the array. */
+int tree_volume_list_above(struct tree *tree, uint64_t layer, uint64_t but, struct tree_volume **volumes,
+                           size_t *count);
 /* Another volume that stands on a layer of this one: 0 and its name, or -ENOENT. */
 int tree_volume_dependent(struct tree *tree, uint64_t id, char name[STORE_NAME_SIZE]);
 

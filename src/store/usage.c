@@ -188,3 +188,36 @@ int store_snapshot_list(struct store *store, const char *volume, struct store_sn
     }
     return 0;
 }
+
+/* What stands on a layer of another owner stands on that owner, not on the snapshot that names the layer, too. */
+static int find_dependents(struct store *store, const char *volume, const char *name, struct tree_volume **rows,
+                           size_t *count)
+{
+    struct tree_volume row;
+    struct tree_snapshot snapshot;
+    int rc = tree_volume_get(store->tree, volume, &row);
+
+    rc = rc ?: tree_snapshot_get(store->tree, row.id, name, &snapshot);
+    rc = rc ?: forget_what_others_own(store, &snapshot);
+    if (rc || snapshot.layer == 0)
+        return rc;
+    return tree_volume_list_above(store->tree, snapshot.layer, row.id, rows, count);
+}
+
+int store_snapshot_dependents(struct store *store, const char *volume, const char *name,
+                              char (**names)[STORE_NAME_SIZE], size_t *count)
+{
+    CLEANUP_FREE struct tree_volume *rows = NULL;
+    size_t found = 0;
+
+    pthread_mutex_lock(&store->tree_lock);
+    int rc = find_dependents(store, volume, name, &rows, &found);
+    pthread_mutex_unlock(&store->tree_lock);
+    if (rc)
+        return rc;
+    *names = xcalloc(found, STORE_NAME_SIZE);
+    *count = found;
+    for (size_t i = 0; i < found; i++)
+        COPY_STRING((*names)[i], rows[i].name);
+    return 0;
+}

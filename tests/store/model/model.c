@@ -36,6 +36,11 @@ enum rule {
     S2_COMMIT_BEFORE_FILES,
     S3_NO_LENGTH,
     S4_NO_FLUSH,
+    S5_HELD_ONE_BY_ONE,
+    S5_TWO_COMMITS,
+    M1_LEFT_OUT_FIRST,
+    M2_PUNCHED_UNSYNCED,
+    M2_PUNCHED_UNDER_READER,
     RULES,
 };
 
@@ -56,6 +61,11 @@ static const char *const broken_names[RULES] = {
     [S2_COMMIT_BEFORE_FILES] = "S2: the commit names files that are not durable",
     [S3_NO_LENGTH] = "S3: what lies beyond a layer's end is read",
     [S4_NO_FLUSH] = "S4: a snapshot commits without a flush",
+    [S5_HELD_ONE_BY_ONE] = "S5: the second volume of a group is held after the first was frozen",
+    [S5_TWO_COMMITS] = "S5: volumes of a group change in a commit each",
+    [M1_LEFT_OUT_FIRST] = "M1: a merge commits before its copies are durable",
+    [M2_PUNCHED_UNSYNCED] = "M2: a block is punched before its copy is durable",
+    [M2_PUNCHED_UNDER_READER] = "M2: a block is punched while somebody who found it there reads",
 };
 
 enum ending { CUT, FAILED_SYNC };
@@ -82,6 +92,13 @@ struct written {
     unsigned time;
 };
 
+/* Two volumes of one machine, as far as S5 speaks of them: a number that is always written to the first one before it
+ * is written to the second, and how many changes of the tree each has seen. */
+struct pair {
+    unsigned numbers[2];
+    unsigned changes[2];
+};
+
 struct model {
     enum rule broken;
     uint64_t random;
@@ -90,14 +107,22 @@ struct model {
     struct {
         int layer;
         value view[BLOCKS][SECTORS];
+        struct pair pair;
     } snapshots[SNAPSHOTS];
     int snapshot_count;
+    struct pair pair;
 
     struct written history[BLOCKS][SECTORS][HISTORY];
     int written_count[BLOCKS][SECTORS];
     unsigned flushed[BLOCKS][SECTORS]; /* what was written at that time, or later, may be found */
     unsigned now;
     value next_value;
+
+    struct {
+        int layer, block; /* where a reader found what it wants; layer -1: there is none */
+        value seen[SECTORS];
+    } reader;
+    bool misread;
 
     int claimed; /* the block that a write is busy with, or -1 */
     int nested;  /* inside an operation that another one interrupts */
@@ -197,6 +222,7 @@ static void open_again(struct model *m)
             m->layers[i].changed[b] = false;
         }
     m->claimed = -1;
+    m->reader.layer = -1;
     m->nested = 0;
     m->in_flush = false;
     m->just_opened = true;
@@ -257,8 +283,16 @@ static bool may_be_found(const struct model *m, int block, int sector, value v)
     return false;
 }
 
+static bool pair_holds(const struct pair *pair)
+{
+    return pair->numbers[0] >= pair->numbers[1] && pair->changes[0] == pair->changes[1];
+}
+
 static bool snapshots_hold(const struct model *m)
 {
+    for (int i = 0; i < m->snapshot_count; i++)
+        if (!pair_holds(&m->snapshots[i].pair))
+            return false;
     for (int i = 0; i < m->snapshot_count; i++)
         for (int b = 0; b < BLOCKS; b++)
             for (int s = 0; s < SECTORS; s++)
@@ -269,6 +303,8 @@ static bool snapshots_hold(const struct model *m)
 
 static bool live_view_holds(const struct model *m)
 {
+    if (m->misread)
+        return false;
     for (int b = 0; b < m->layers[m->top].blocks; b++)
         for (int s = 0; s < SECTORS; s++)
             if (look(m, m->top, b, s) != m->history[b][s][m->written_count[b][s] - 1].v)
@@ -281,6 +317,8 @@ static bool view_after_cut_holds(const struct model *m)
     for (int i = m->top; i >= 0; i = m->layers[i].parent)
         if (!m->layers[i].exists.cached)
             return false;
+    if (!pair_holds(&m->pair))
+        return false;
     for (int b = 0; b < m->layers[m->top].blocks; b++)
         for (int s = 0; s < SECTORS; s++)
             if (!may_be_found(m, b, s, look(m, m->top, b, s)))
@@ -408,6 +446,31 @@ static int new_layer(struct model *m, int parent, int blocks)
     return m->layer_count++;
 }
 
+static void write_to_both(struct model *m)
+{
+    m->pair.numbers[0]++;
+    step(m);
+    m->pair.numbers[1]++;
+}
+
+static void change_tree_of_both(struct model *m)
+{
+    m->pair.changes[0]++;
+    if (m->broken == S5_TWO_COMMITS)
+        step(m);
+    m->pair.changes[1]++;
+}
+
+static struct pair freeze_both(struct model *m)
+{
+    struct pair frozen = m->pair;
+
+    if (m->broken == S5_HELD_ONE_BY_ONE && pick(m, 2))
+        write_to_both(m);
+    frozen.numbers[1] = m->pair.numbers[1];
+    return frozen;
+}
+
 static void snapshot(struct model *m)
 {
     if (m->layer_count == LAYERS || m->snapshot_count == SNAPSHOTS || m->in_flush)
@@ -420,8 +483,10 @@ static void snapshot(struct model *m)
     for (int b = 0; b < BLOCKS; b++)
         for (int s = 0; s < SECTORS; s++)
             m->snapshots[m->snapshot_count].view[b][s] = look(m, m->top, b, s);
+    m->snapshots[m->snapshot_count].pair = freeze_both(m);
     m->snapshots[m->snapshot_count++].layer = m->top;
     m->top = layer; /* the commit */
+    change_tree_of_both(m);
     m->nested--;
 }
 
@@ -433,7 +498,143 @@ static void roll_back(struct model *m)
     int layer = new_layer(m, from, m->layers[from].blocks);
     step(m);
     m->top = layer;
+    change_tree_of_both(m);
     settle_all(m);
+}
+
+/* ---- the merge ---- */
+
+static bool is_named(const struct model *m, int layer)
+{
+    bool named = layer == m->top;
+
+    for (int i = 0; i < m->snapshot_count; i++)
+        named |= m->snapshots[i].layer == layer;
+    return named;
+}
+
+static bool is_reached(const struct model *m, int layer)
+{
+    bool reached = false;
+
+    for (int from = 0; from < m->layer_count; from++)
+        for (int i = is_named(m, from) ? from : -1; i >= 0; i = m->layers[i].parent)
+            reached |= i == layer;
+    return reached;
+}
+
+/* Its only child, if it is hidden and has one; else -1. */
+static int child_of_hidden(const struct model *m, int layer)
+{
+    int child = -1;
+
+    if (m->layers[layer].parent < 0 || is_named(m, layer) || !is_reached(m, layer))
+        return -1;
+    for (int i = 0; i < m->layer_count; i++)
+        if (m->layers[i].parent == layer && is_reached(m, i)) {
+            if (child >= 0)
+                return -1;
+            child = i;
+        }
+    return child;
+}
+
+static void remove_snapshot(struct model *m)
+{
+    if (m->snapshot_count == 0)
+        return;
+    int gone = (int)pick(m, (unsigned)m->snapshot_count--);
+    step(m);
+    for (int i = gone; i < m->snapshot_count; i++)
+        m->snapshots[i] = m->snapshots[i + 1];
+}
+
+/* Somebody who reads a block through the top has found out where it is. */
+static void begin_read(struct model *m)
+{
+    int b = (int)pick(m, (unsigned)m->layers[m->top].blocks);
+
+    for (int i = m->top; i >= 0; i = m->layers[i].parent)
+        if (decides(m, &m->layers[i], b)) {
+            m->reader.layer = i;
+            m->reader.block = b;
+            for (int s = 0; s < SECTORS; s++)
+                m->reader.seen[s] = m->layers[i].data[b][s].cached;
+            return;
+        }
+}
+
+/* What lies below the top did not change meanwhile. */
+static void end_read(struct model *m)
+{
+    if (m->reader.layer >= 0 && m->reader.layer != m->top)
+        for (int s = 0; s < SECTORS; s++)
+            m->misread |= m->layers[m->reader.layer].data[m->reader.block][s].cached != m->reader.seen[s];
+    m->reader.layer = -1;
+}
+
+static void copy_block(struct model *m, const struct layer *hidden, struct layer *child, int b)
+{
+    if (b >= hidden->blocks || !hidden->owned[b] || child->owned[b])
+        return;
+    for (int s = 0; s < SECTORS; s++)
+        put(m, &child->data[b][s], hidden->data[b][s].cached);
+    child->owned[b] = child->changed[b] = true;
+}
+
+/* Both files in any case: another process may have left what is read as set. */
+static void sync_child(struct model *m, struct layer *child)
+{
+    bool taken[BLOCKS];
+
+    take_bits(child, taken);
+    sync_file(m, child, false);
+    for (int b = 0; b < BLOCKS; b++)
+        if (taken[b])
+            put(m, &child->bits[b], child->owned[b]);
+    sync_file(m, child, true);
+}
+
+static void punch_hidden(struct model *m, struct layer *hidden, int b)
+{
+    for (int s = 0; s < SECTORS; s++)
+        put(m, &hidden->data[b][s], 0);
+}
+
+static void merge_block(struct model *m, struct layer *hidden, struct layer *child, int b)
+{
+    if (pick(m, 2))
+        begin_read(m);
+    copy_block(m, hidden, child, b);
+    if (m->broken == M2_PUNCHED_UNSYNCED)
+        punch_hidden(m, hidden, b);
+    if (m->broken != M1_LEFT_OUT_FIRST)
+        sync_child(m, child);
+    if (m->broken != M2_PUNCHED_UNDER_READER)
+        end_read(m);
+    if (m->broken != M1_LEFT_OUT_FIRST)
+        punch_hidden(m, hidden, b);
+    end_read(m);
+}
+
+/* As many blocks as there are, or fewer: then it begins again another time. */
+static void merge(struct model *m)
+{
+    for (int layer = 0; layer < m->layer_count; layer++) {
+        int above = child_of_hidden(m, layer);
+        if (above < 0 || m->in_flush)
+            continue;
+        struct layer *hidden = &m->layers[layer], *child = &m->layers[above];
+        int blocks = (int)pick(m, BLOCKS + 2);
+        m->nested++; /* claims keep writers away from the block */
+        for (int b = 0; b < blocks && b < BLOCKS; b++)
+            merge_block(m, hidden, child, b);
+        step(m);
+        if (blocks >= BLOCKS)
+            child->parent = hidden->parent; /* the commit */
+        m->nested--;
+        return;
+    }
 }
 
 static void grow(struct model *m)
@@ -465,7 +666,8 @@ static void meanwhile(struct model *m)
 
 static void (*const operations[])(struct model *m) = {
     write_sectors, write_sectors, write_sectors, write_sectors, discard_block, discard_block,
-    flush,         flush,         snapshot,      roll_back,     grow,
+    flush,         flush,         snapshot,      roll_back,     grow,          write_to_both,
+    remove_snapshot, merge,         merge,
 };
 
 /* ---- runs ---- */
@@ -477,6 +679,7 @@ static void begin(struct model *m, uint64_t seed, enum rule broken)
     m->random = seed;
     m->cut_at = ~0ul;
     m->claimed = -1;
+    m->reader.layer = -1;
     m->layer_count = 2;
     m->top = 1;
     m->layers[0] = (struct layer){.parent = -1, .blocks = 3, .exists = {1, 1, false}};

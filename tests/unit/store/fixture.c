@@ -1,6 +1,7 @@
 #include "fixture.h"
 
 #include "base/text.h"
+#include "store/state.h"
 
 #include <ftw.h>
 #include <stdio.h>
@@ -60,11 +61,39 @@ void fixture_clone(struct fixture *f, const char *from, const char *snapshot, co
         fail_msg("store_volume_clone: %s", error.text);
 }
 
+void set_merge_step(struct store *store, uint64_t blocks)
+{
+    store->merge.step_blocks = blocks;
+}
+
+int snapshot_create(struct store *store, const char *volume, const char *name, const char *comment,
+                    struct error *error)
+{
+    return store_snapshot_create_group(store, &volume, 1, name, comment, error);
+}
+
+int snapshot_rename(struct store *store, const char *volume, const char *name, const char *new_name,
+                    struct error *error)
+{
+    return store_snapshot_rename_group(store, &volume, 1, name, new_name, error);
+}
+
+int snapshot_remove(struct store *store, const char *volume, const char *name, struct error *error)
+{
+    return store_snapshot_remove_group(store, &volume, 1, name, error);
+}
+
+int roll_back(struct store *store, const char *volume, const char *snapshot, char kept[STORE_NAME_SIZE],
+              struct error *error)
+{
+    return store_volume_rollback_group(store, &volume, 1, snapshot, kept, error);
+}
+
 void fixture_snapshot(struct fixture *f, const char *volume, const char *name)
 {
     struct error error = {0};
 
-    if (store_snapshot_create(f->store, volume, name, NULL, &error))
+    if (snapshot_create(f->store, volume, name, NULL, &error))
         fail_msg("store_snapshot_create: %s", error.text);
 }
 

@@ -24,6 +24,16 @@ void fixture_close(struct fixture *f);
 void fixture_import(struct fixture *f, const char *name, const void *bytes, size_t length_bytes);
 void fixture_clone(struct fixture *f, const char *from, const char *snapshot, const char *name,
                    uint64_t size_bytes);
+/* How many blocks a step of a merge copies, so that small volumes need several. */
+void set_merge_step(struct store *store, uint64_t blocks);
+/* What the store does for a group, for one volume. */
+int snapshot_create(struct store *store, const char *volume, const char *name, const char *comment,
+                    struct error *error);
+int snapshot_rename(struct store *store, const char *volume, const char *name, const char *new_name,
+                    struct error *error);
+int snapshot_remove(struct store *store, const char *volume, const char *name, struct error *error);
+int roll_back(struct store *store, const char *volume, const char *snapshot, char kept[STORE_NAME_SIZE],
+              struct error *error);
 void fixture_snapshot(struct fixture *f, const char *volume, const char *name);
 struct volume *fixture_volume(struct fixture *f, const char *name);
 

@@ -207,7 +207,7 @@ static void do_remove_snapshot(struct world *w, struct shadow *s)
     if (w->snapshot_count == 0)
         return;
     struct shadow_snapshot *gone = &w->snapshots[random_below(&w->random, (uint64_t)w->snapshot_count)];
-    assert_int_equal(store_snapshot_remove(w->f.store, gone->volume, gone->name, &error), 0);
+    assert_int_equal(snapshot_remove(w->f.store, gone->volume, gone->name, &error), 0);
     *gone = w->snapshots[--w->snapshot_count];
 }
 
@@ -237,9 +237,9 @@ static void do_rollback(struct world *w, struct shadow *s)
 
     if (!to)
         return;
-    assert_int_equal(store_volume_rollback(w->f.store, s->name, to->name, before.name, &error), -EBUSY);
+    assert_int_equal(roll_back(w->f.store, s->name, to->name, before.name, &error), -EBUSY);
     volume_unref(s->volume);
-    assert_int_equal(store_volume_rollback(w->f.store, s->name, to->name, before.name, &error), 0);
+    assert_int_equal(roll_back(w->f.store, s->name, to->name, before.name, &error), 0);
     s->volume = fixture_volume(&w->f, s->name);
     COPY_STRING(before.volume, s->name);
     memcpy(before.bytes, s->bytes, sizeof(before.bytes));

@@ -279,7 +279,7 @@ static void assert_stopped(struct fault_test *t)
     assert_int_equal(put(t, 9, 0, 512), -EIO);
     assert_int_equal(volume_discard(t->volume, 0, 4096), -EIO);
     assert_int_equal(volume_flush(t->volume), -EIO);
-    assert_int_equal(store_snapshot_create(t->f.store, "v", "s", NULL, &error), -EIO);
+    assert_int_equal(snapshot_create(t->f.store, "v", "s", NULL, &error), -EIO);
     assert_true(faults.drops >= 2);
 }
 

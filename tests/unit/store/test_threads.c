@@ -118,7 +118,7 @@ static int remove_after(struct store *store, int newest)
     if (newest % 4 != 1 && (newest % 4 != 0 || newest == 0))
         return 0;
     snprintf(name, sizeof(name), "s%d", number);
-    int rc = store_snapshot_remove(store, "v", name, NULL);
+    int rc = snapshot_remove(store, "v", name, NULL);
     while (!rc && more)
         rc = store_reclaim_step(store, &more);
     return rc;
@@ -131,7 +131,7 @@ static void *make_snapshots(void *arg)
 
     for (int i = 0; !w->rc && i < SNAPSHOTS; i++) {
         snprintf(name, sizeof(name), "s%d", i);
-        w->rc = store_snapshot_create(w->shared->f.store, "v", name, NULL, NULL);
+        w->rc = snapshot_create(w->shared->f.store, "v", name, NULL, NULL);
         w->rc = w->rc
                     ?: store_volume_resize(w->shared->f.store, "v",
                                            (uint64_t)(BLOCKS + i) * VOLUME_BLOCK_BYTES, NULL);
@@ -218,6 +218,7 @@ static void neighbours_in_a_block_keep_their_bytes(void **state)
     fixture_clone(&s->f, "image", NULL, "v", 0);
     fixture_clone(&s->f, "image", NULL, "clone", 0);
     s->volume = fixture_volume(&s->f, "v");
+    set_merge_step(s->f.store, 20);
     for (unsigned i = 0; i < READERS; i++)
         start(&readers[i], s, 100 + i, read_all_sectors);
     start(&flusher, s, 200, flush_often);
@@ -269,6 +270,14 @@ static ssize_t slow_preadv(void *context, int fd, const struct iovec *vec, int c
     return got;
 }
 
+/* Between finding a block and reading it. */
+static ssize_t slow_preadv_first(void *context, int fd, const struct iovec *vec, int count, uint64_t offset,
+                                 bool no_wait)
+{
+    usleep(500);
+    return store_io_system.preadv(context, fd, vec, count, offset, no_wait);
+}
+
 static void a_block_is_copied_up_once(void **state)
 {
     struct store_io io = store_io_system;
@@ -298,11 +307,84 @@ static void a_block_is_copied_up_once(void **state)
     free(s);
 }
 
+/* ---- a merge below those who read ---- */
+
+static void *expect_one_pattern(void *arg)
+{
+    struct worker *w = arg;
+    struct shared *s = w->shared;
+    uint8_t block[VOLUME_BLOCK_BYTES];
+
+    while (!w->rc && !atomic_load(&s->done)) {
+        uint64_t at = random_below(&w->random, BLOCKS);
+        w->rc = read_bytes(s->volume, block, sizeof(block), at * sizeof(block), VOLUME_MAY_WAIT);
+        if (!w->rc && first_stamp(block) != at + 1)
+            w->rc = -ESTALE;
+    }
+    return NULL;
+}
+
+static void write_pattern(struct shared *s)
+{
+    uint8_t block[VOLUME_BLOCK_BYTES];
+
+    for (uint64_t at = 0; at < BLOCKS; at++) {
+        for (size_t i = 0; i < 8; i++)
+            fill_sector(block + i * VOLUME_SECTOR_BYTES, at + 1);
+        assert_int_equal(write_bytes(s->volume, block, sizeof(block), at * sizeof(block), false), 0);
+    }
+}
+
+/* Into the top, and into a layer that is frozen. */
+static void merge_below(struct shared *s, bool frozen)
+{
+    bool more = true;
+
+    fixture_snapshot(&s->f, "v", "a");
+    if (frozen)
+        fixture_snapshot(&s->f, "v", "b");
+    assert_int_equal(snapshot_remove(s->f.store, "v", "a", NULL), 0);
+    while (more)
+        assert_int_equal(store_reclaim_step(s->f.store, &more), 0);
+    if (frozen)
+        assert_int_equal(snapshot_remove(s->f.store, "v", "b", NULL), 0);
+    more = true;
+    while (more)
+        assert_int_equal(store_reclaim_step(s->f.store, &more), 0);
+}
+
+static void nobody_reads_what_a_merge_punched(void **state)
+{
+    static const uint8_t image[BLOCKS * VOLUME_BLOCK_BYTES];
+    struct store_io io = store_io_system;
+    struct shared *s = xcalloc(1, sizeof(*s));
+    struct worker readers[2 * READERS];
+
+    io.preadv = slow_preadv_first;
+    fixture_open(&s->f, &io);
+    fixture_import(&s->f, "image", image, sizeof(image));
+    fixture_clone(&s->f, "image", NULL, "v", 0);
+    s->volume = fixture_volume(&s->f, "v");
+    set_merge_step(s->f.store, 3);
+    write_pattern(s);
+    for (unsigned i = 0; i < ARRAY_SIZE(readers); i++)
+        start(&readers[i], s, i, expect_one_pattern);
+    for (int i = 0; i < 4; i++)
+        merge_below(s, i % 2);
+    atomic_store(&s->done, true);
+    for (unsigned i = 0; i < ARRAY_SIZE(readers); i++)
+        join(&readers[i]);
+    volume_unref(s->volume);
+    fixture_close(&s->f);
+    free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_block_is_copied_up_once),
         cmocka_unit_test(neighbours_in_a_block_keep_their_bytes),
+        cmocka_unit_test(nobody_reads_what_a_merge_punched),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -210,9 +210,9 @@ static void what_cannot_be_is_refused(void **state)
     assert_int_equal(store_volume_clone(t->f.store, "a", "nothing", "b", 0, &error), -ENOENT);
     assert_int_equal(store_volume_resize(t->f.store, "a", 4096, &error), -EINVAL);
     assert_int_equal(store_volume_resize(t->f.store, "image", 1 << 30, &error), -EROFS);
-    assert_int_equal(store_snapshot_create(t->f.store, "image", "s", NULL, &error), -EROFS);
-    assert_int_equal(store_snapshot_create(t->f.store, "a", "pristine", NULL, &error), -EEXIST);
-    assert_int_equal(store_snapshot_create(t->f.store, "a", "", NULL, &error), -EINVAL);
+    assert_int_equal(snapshot_create(t->f.store, "image", "s", NULL, &error), -EROFS);
+    assert_int_equal(snapshot_create(t->f.store, "a", "pristine", NULL, &error), -EEXIST);
+    assert_int_equal(snapshot_create(t->f.store, "a", "", NULL, &error), -EINVAL);
 
     struct volume *a = fixture_volume(&t->f, "a");
     assert_int_equal(read_bytes(a, sector, 511, 0, VOLUME_MAY_WAIT), -EINVAL);
@@ -260,7 +260,7 @@ static void snapshots_are_listed_with_pristine_first(void **state)
     size_t count;
 
     fixture_clone(&t->f, "image", NULL, "a", 0);
-    assert_int_equal(store_snapshot_create(t->f.store, "a", "before-upgrade", "kernel 6.1", &error), 0);
+    assert_int_equal(snapshot_create(t->f.store, "a", "before-upgrade", "kernel 6.1", &error), 0);
     assert_int_equal(store_snapshot_list(t->f.store, "a", &infos, &count), 0);
     assert_int_equal(count, 2);
     assert_string_equal(infos[0].name, "pristine");
@@ -285,7 +285,7 @@ static void chains_do_not_grow_for_ever(void **state)
     fixture_clone(&t->f, "image", NULL, "a", 0);
     for (; !rc && made < 200; made++) {
         snprintf(name, sizeof(name), "s%d", made);
-        rc = store_snapshot_create(t->f.store, "a", name, NULL, &error);
+        rc = snapshot_create(t->f.store, "a", name, NULL, &error);
     }
     assert_int_equal(rc, -EMLINK);
     struct volume *a = fixture_volume(&t->f, "a");
@@ -431,15 +431,15 @@ static void a_rollback_is_there_after_opening_again_and_can_be_undone(void **sta
     fixture_snapshot(&t->f, "v", "first");
     assert_int_equal(write_bytes(volume, new, sizeof(new), 8192, false), 0);
     assert_int_equal(store_volume_resize(t->f.store, "v", IMAGE_BYTES + 4096, &error), 0);
-    assert_int_equal(store_volume_rollback(t->f.store, "v", "first", kept, &error), -EBUSY);
+    assert_int_equal(roll_back(t->f.store, "v", "first", kept, &error), -EBUSY);
     volume_unref(volume);
-    assert_int_equal(store_volume_rollback(t->f.store, "v", "none", kept, &error), -ENOENT);
-    assert_int_equal(store_volume_rollback(t->f.store, "image", "first", kept, &error), -EROFS);
+    assert_int_equal(roll_back(t->f.store, "v", "none", kept, &error), -ENOENT);
+    assert_int_equal(roll_back(t->f.store, "image", "first", kept, &error), -EROFS);
 
     const char *targets[] = {"first", kept};
     const uint8_t *expected[] = {old, new};
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(store_volume_rollback(t->f.store, "v", targets[i], i ? unused : kept, &error), 0);
+        assert_int_equal(roll_back(t->f.store, "v", targets[i], i ? unused : kept, &error), 0);
         fixture_reopen(&t->f);
         volume = fixture_volume(&t->f, "v");
         assert_int_equal(volume_size_bytes(volume), IMAGE_BYTES + 4096);
@@ -463,9 +463,9 @@ static void a_removed_snapshot_is_merged_while_its_volume_is_open(void **state)
     assert_int_equal(volume_discard(volume, 2 << 20, 65536), 0);
     memset(t->image + (2 << 20), 0, 65536);
     fixture_snapshot(&t->f, "v", "a");
-    assert_int_equal(store_snapshot_rename(t->f.store, "v", "a", "pristine", &error), -EEXIST);
-    assert_int_equal(store_snapshot_remove(t->f.store, "v", "b", &error), -ENOENT);
-    assert_int_equal(store_snapshot_remove(t->f.store, "v", "a", &error), 0);
+    assert_int_equal(snapshot_rename(t->f.store, "v", "a", "pristine", &error), -EEXIST);
+    assert_int_equal(snapshot_remove(t->f.store, "v", "b", &error), -ENOENT);
+    assert_int_equal(snapshot_remove(t->f.store, "v", "a", &error), 0);
     while (more)
         assert_int_equal(store_reclaim_step(t->f.store, &more), 0);
     assert_int_equal(store_volume_info(t->f.store, "v", &info), 0);
@@ -479,12 +479,89 @@ static void a_removed_snapshot_is_merged_while_its_volume_is_open(void **state)
     volume_unref(volume);
 }
 
+enum { MANY_BLOCKS = 12000 }; /* more than two steps of a merge */
+
+static void write_many(struct volume *volume, uint8_t with)
+{
+    CLEANUP_FREE uint8_t *bytes = xcalloc(MANY_BLOCKS, 4096);
+
+    memset(bytes, with, MANY_BLOCKS * 4096);
+    assert_int_equal(write_bytes(volume, bytes, MANY_BLOCKS * 4096, 0, false), 0);
+}
+
+static uint64_t allocated(struct tree_test *t, uint64_t layer)
+{
+    return (uint64_t)stat_of(t, layer, "data").st_blocks * 512;
+}
+
+static void a_merge_needs_the_space_of_one_step(void **state)
+{
+    struct tree_test *t = *state;
+    struct store_reclaim progress;
+    struct error error;
+    uint8_t block[4096];
+    bool more = true;
+
+    fixture_clone(&t->f, "image", NULL, "v", 64 << 20);
+    struct volume *volume = fixture_volume(&t->f, "v");
+    write_many(volume, 1);
+    fixture_snapshot(&t->f, "v", "s");
+    uint64_t before = allocated(t, 2);
+    store_reclaim_progress(t->f.store, &progress);
+    assert_int_equal(progress.layers, 0);
+    assert_int_equal(snapshot_remove(t->f.store, "v", "s", &error), 0);
+    uint64_t left = UINT64_MAX;
+    while (assert_int_equal(store_reclaim_step(t->f.store, &more), 0), more && layer_exists(t, 2)) {
+        assert_true(allocated(t, 2) + allocated(t, 3) <= before + (17 << 20));
+        store_reclaim_progress(t->f.store, &progress);
+        assert_int_equal(progress.layers, 1);
+        assert_int_equal(progress.total_bytes, MANY_BLOCKS * 4096);
+        assert_true(progress.left_bytes < left);
+        left = progress.left_bytes;
+        for (uint64_t b = 0; b < MANY_BLOCKS; b += 1000) {
+            assert_int_equal(read_bytes(volume, block, 4096, b * 4096, VOLUME_MAY_WAIT), 0);
+            assert_int_equal(block[99], 1);
+        }
+    }
+    assert_int_equal(store_reclaim_step(t->f.store, &more), 0);
+    assert_false(more || layer_exists(t, 2));
+    store_reclaim_progress(t->f.store, &progress);
+    assert_int_equal(progress.layers, 0);
+    volume_unref(volume);
+}
+
+static void what_stands_on_a_snapshot_is_named(void **state)
+{
+    struct tree_test *t = *state;
+    CLEANUP_FREE char (*names)[STORE_NAME_SIZE] = NULL;
+    CLEANUP_FREE char (*none)[STORE_NAME_SIZE] = NULL;
+    size_t count;
+
+    fixture_clone(&t->f, "image", NULL, "v", 0);
+    fixture_clone(&t->f, "image", NULL, "other", 0);
+    fixture_snapshot(&t->f, "v", "s");
+    fixture_clone(&t->f, "v", "s", "b", 0);
+    fixture_clone(&t->f, "v", "s", "a", 0);
+    fixture_snapshot(&t->f, "a", "on-a");
+    fixture_clone(&t->f, "a", "on-a", "c", 0);
+    assert_int_equal(store_snapshot_dependents(t->f.store, "v", "s", &names, &count), 0);
+    assert_int_equal(count, 3);
+    assert_string_equal(names[0], "a");
+    assert_string_equal(names[1], "b");
+    assert_string_equal(names[2], "c");
+    assert_int_equal(store_snapshot_dependents(t->f.store, "v", "pristine", &none, &count), 0);
+    assert_int_equal(count, 0);
+    assert_int_equal(store_snapshot_dependents(t->f.store, "v", "nothing", &none, &count), -ENOENT);
+}
+
 int main(void)
 {
 #define TREE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TREE_TEST(a_rollback_is_there_after_opening_again_and_can_be_undone),
         TREE_TEST(a_removed_snapshot_is_merged_while_its_volume_is_open),
+        TREE_TEST(a_merge_needs_the_space_of_one_step),
+        TREE_TEST(what_stands_on_a_snapshot_is_named),
         TREE_TEST(an_image_keeps_its_holes_and_its_sums),
         TREE_TEST(an_image_of_odd_length_is_padded),
         TREE_TEST(an_aborted_import_leaves_nothing),
