@@ -23,7 +23,7 @@ static void add_machines(const struct catalog_snapshot *snapshot, const struct i
     const struct machine *machines = catalog_machines(snapshot, &count);
 
     for (size_t i = 0; i < count; i++) {
-        if (machines[i].image_id == image->id)
+        if (machine_uses_image(&machines[i], image->id))
             json_array_append_new(list, json_string(machines[i].name));
     }
     json_object_set_new(value, "machines", list);

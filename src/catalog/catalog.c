@@ -7,8 +7,10 @@
  */
 #include "catalog/catalog.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "catalog/disks.h"
 #include "catalog/images.h"
 #include "catalog/leases.h"
 #include "catalog/machines.h"
@@ -148,6 +150,8 @@ struct waited_change {
     struct change change;
     bool finished;
     struct machine *machine;
+    struct machine_disk *disk;
+    struct removed_disk **removed;
     struct image *image;
     uint64_t id;
     const char *volume;
@@ -269,6 +273,76 @@ int catalog_machine_delete(struct catalog *catalog, uint64_t id, struct error *e
     return r < 0 ? error_set_errno(error, r, "the catalog cannot be written") : 0;
 }
 
+/* ---- further disks ---- */
+
+static int run_disk_insert(sqlite3 *db, struct change *change)
+{
+    struct waited_change *waited = CONTAINER_OF(change, struct waited_change, change);
+
+    return disks_insert(db, waited->id, waited->disk);
+}
+
+static int run_disk_update(sqlite3 *db, struct change *change)
+{
+    return disks_update(db, CONTAINER_OF(change, struct waited_change, change)->disk);
+}
+
+static int run_disk_delete(sqlite3 *db, struct change *change)
+{
+    return disks_delete(db, CONTAINER_OF(change, struct waited_change, change)->id, clock_wall_seconds());
+}
+
+static int run_removed_list(sqlite3 *db, struct change *change)
+{
+    struct waited_change *waited = CONTAINER_OF(change, struct waited_change, change);
+
+    return disks_load_removed(db, waited->id, waited->removed, waited->count);
+}
+
+static int explain_disk_failure(const char *name, int r, struct error *error)
+{
+    if (r == -EEXIST)
+        return error_set(error, r, "%s: the machine has a disk of that name or LUN already", name);
+    if (r == -EBUSY)
+        return error_set(error, r, "%s: its machine or image was removed meanwhile", name);
+    if (r == -ENOENT)
+        return error_set(error, r, "%s: no such disk", name);
+    return r < 0 ? error_set_errno(error, r, "%s: the catalog cannot be written", name) : 0;
+}
+
+int catalog_disk_insert(struct catalog *catalog, uint64_t machine_id, struct machine_disk *disk, struct error *error)
+{
+    struct waited_change waited = {
+        .change = {.run = run_disk_insert, .publish = true}, .id = machine_id, .disk = disk};
+
+    return explain_disk_failure(disk->name, submit_and_wait(catalog, &waited), error);
+}
+
+int catalog_disk_update(struct catalog *catalog, const struct machine_disk *disk, struct error *error)
+{
+    struct waited_change waited = {.change = {.run = run_disk_update, .publish = true},
+                                   .disk = (struct machine_disk *)disk};
+
+    return explain_disk_failure(disk->name, submit_and_wait(catalog, &waited), error);
+}
+
+int catalog_disk_delete(struct catalog *catalog, uint64_t id, struct error *error)
+{
+    struct waited_change waited = {.change = {.run = run_disk_delete, .publish = true}, .id = id};
+
+    return explain_disk_failure("the disk", submit_and_wait(catalog, &waited), error);
+}
+
+int catalog_removed_disks(struct catalog *catalog, uint64_t machine_id, struct removed_disk **disks, size_t *count)
+{
+    struct waited_change waited = {
+        .change = {.run = run_removed_list}, .id = machine_id, .removed = disks, .count = count};
+
+    return submit_and_wait(catalog, &waited);
+}
+
+/* ---- images ---- */
+
 int catalog_image_insert(struct catalog *catalog, struct image *image, struct error *error)
 {
     struct waited_change waited = {.change = {.run = run_image_insert, .publish = true}, .image = image};
@@ -279,20 +353,31 @@ int catalog_image_insert(struct catalog *catalog, struct image *image, struct er
     return r < 0 ? error_set_errno(error, r, "%s: the catalog cannot be written", image->name) : 0;
 }
 
+static const char *image_name(const struct catalog_snapshot *snapshot, uint64_t id)
+{
+    size_t count;
+    const struct image *images = catalog_images(snapshot, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        if (images[i].id == id)
+            return images[i].name;
+    }
+    return "the image";
+}
+
 /* "pi-01, pi-02, pi-03 and 2 more use it". */
 static int explain_image_users(struct catalog *catalog, uint64_t id, struct error *error)
 {
     CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot = catalog_read(catalog);
     CLEANUP_TEXT struct text names = text_with_max(sizeof(error->text));
-    const char *image = "";
+    const char *image = image_name(snapshot, id);
     size_t users = 0;
     size_t count;
     const struct machine *machines = catalog_machines(snapshot, &count);
 
     for (size_t i = 0; i < count; i++) {
-        if (machines[i].image_id != id)
+        if (!machine_uses_image(&machines[i], id))
             continue;
-        image = machines[i].image;
         if (users++ < BUSY_SENTENCE_NAMES_MAX)
             text_appendf(&names, "%s%s", users > 1 ? ", " : "", machines[i].name);
     }

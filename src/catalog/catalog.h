@@ -40,11 +40,28 @@ const struct image *catalog_images(const struct catalog_snapshot *snapshot, size
 
 /* ---- changing: may block, so not on a loop; any other thread ---- */
 
-/* -EEXIST with the sentence when name, MAC, address or serial is taken. `id` is filled. */
+/* -EEXIST with the sentence when name, MAC, address or serial is taken. `id` is filled, its disks' too. */
 int catalog_machine_insert(struct catalog *catalog, struct machine *machine, struct error *error);
-/* All columns by `id`. */
+/* All columns by `id`; its disks stay. */
 int catalog_machine_update(struct catalog *catalog, const struct machine *machine, struct error *error);
 int catalog_machine_delete(struct catalog *catalog, uint64_t id, struct error *error);
+/* -EEXIST when its name or LUN is taken. `id` is filled. */
+int catalog_disk_insert(struct catalog *catalog, uint64_t machine_id, struct machine_disk *disk, struct error *error);
+/* Name, size and whether it is read-only, by `id`. */
+int catalog_disk_update(struct catalog *catalog, const struct machine_disk *disk, struct error *error);
+/* The machine is remembered to have had it. */
+int catalog_disk_delete(struct catalog *catalog, uint64_t id, struct error *error);
+
+/* A disk that a machine had once. */
+struct removed_disk {
+    char name[NAME_SIZE];
+    uint64_t created_seconds;
+    uint64_t removed_seconds;
+};
+
+/* The caller frees. */
+int catalog_removed_disks(struct catalog *catalog, uint64_t machine_id, struct removed_disk **disks, size_t *count);
+
 int catalog_image_insert(struct catalog *catalog, struct image *image, struct error *error);
 /* -EBUSY with a sentence that names the machines which use it. */
 int catalog_image_delete(struct catalog *catalog, uint64_t id, struct error *error);

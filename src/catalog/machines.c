@@ -1,5 +1,6 @@
 #include "catalog/machines.h"
 
+#include "catalog/disks.h"
 #include "catalog/volumes.h"
 
 static void read_machine(sqlite3_stmt *row, struct machine *machine)
@@ -33,7 +34,7 @@ int machines_load(sqlite3 *db, struct machine **machines, size_t *count)
         (*machines)[*count] = (struct machine){0};
         read_machine(row, &(*machines)[(*count)++]);
     }
-    return step == SQLITE_DONE ? 0 : -EIO;
+    return step == SQLITE_DONE ? disks_load(db, *machines, *count) : -EIO;
 }
 
 /* Parameters 1 to 9, as both statements number them. */
@@ -61,7 +62,9 @@ int machines_insert(sqlite3 *db, struct machine *machine)
     if (r < 0)
         return r;
     machine->id = (uint64_t)sqlite3_last_insert_rowid(db);
-    return volumes_drop_pending(db, machine->volume);
+    for (unsigned i = 0; r == 0 && i < machine->disk_count; i++)
+        r = disks_insert(db, machine->id, &machine->disks[i]);
+    return r ?: volumes_drop_pending(db, machine->volume);
 }
 
 int machines_update(sqlite3 *db, const struct machine *machine)
@@ -91,6 +94,7 @@ int machines_delete(sqlite3 *db, uint64_t id)
     CLEANUP_STATEMENT sqlite3_stmt *statement = database_prepare(db, "DELETE FROM machine WHERE id = ?1");
     int r = leave_volume(db, id);
 
+    r = r ?: disks_delete_all(db, id);
     if (r < 0)
         return r;
     bind_u64(statement, 1, id);

@@ -6,10 +6,10 @@
 #include "catalog/database.h"
 #include "fleet/machine.h"
 
-/* All of them by name, with the names of their images; the caller frees the array. */
+/* All of them by name, with the names of their images and their disks; the caller frees the array. */
 int machines_load(sqlite3 *db, struct machine **machines, size_t *count);
-/* `id` is filled. Its volume is pending no more. */
+/* `id` is filled, and those of its disks. Its volumes are pending no more. */
 int machines_insert(sqlite3 *db, struct machine *machine);
-/* -ENOENT when there is none of that id. */
+/* Without its disks. -ENOENT when there is none of that id. */
 int machines_update(sqlite3 *db, const struct machine *machine);
-int machines_delete(sqlite3 *db, uint64_t id); /* its volume becomes pending */
+int machines_delete(sqlite3 *db, uint64_t id); /* its volumes become pending */

@@ -1,5 +1,7 @@
 #include "fleet/machine.h"
 
+#include "base/text.h"
+
 #include <stdio.h>
 #include <strings.h>
 
@@ -59,4 +61,53 @@ bool machine_mac_of_target(const char *name, const char *iqn_prefix, struct mac 
 bool machine_mac_of_initiator(const char *name, const char *iqn_prefix, struct mac *mac)
 {
     return parse_name(name, iqn_prefix, "machine", mac);
+}
+
+const struct machine_disk *machine_disk_by_name(const struct machine *machine, const char *name)
+{
+    for (unsigned i = 0; i < machine->disk_count; i++) {
+        if (string_equal(machine->disks[i].name, name))
+            return &machine->disks[i];
+    }
+    return NULL;
+}
+
+const struct machine_disk *machine_disk_by_lun(const struct machine *machine, unsigned lun)
+{
+    for (unsigned i = 0; i < machine->disk_count; i++) {
+        if (machine->disks[i].lun == lun)
+            return &machine->disks[i];
+    }
+    return NULL;
+}
+
+const char *machine_volume_at_lun(const struct machine *machine, unsigned lun, bool *read_only)
+{
+    const struct machine_disk *disk = machine_disk_by_lun(machine, lun);
+
+    *read_only = disk && disk->read_only;
+    if (lun == 0)
+        return machine->volume;
+    return disk ? disk->volume : NULL;
+}
+
+size_t machine_own_volumes(const struct machine *machine, const char *volumes[MACHINE_LUNS])
+{
+    size_t count = 0;
+
+    volumes[count++] = machine->volume;
+    for (unsigned i = 0; i < machine->disk_count; i++) {
+        if (!machine->disks[i].shared)
+            volumes[count++] = machine->disks[i].volume;
+    }
+    return count;
+}
+
+bool machine_uses_image(const struct machine *machine, uint64_t image_id)
+{
+    bool uses = machine->image_id == image_id;
+
+    for (unsigned i = 0; i < machine->disk_count; i++)
+        uses |= machine->disks[i].image_id == image_id;
+    return uses;
 }

@@ -10,10 +10,26 @@
 
 enum { NAME_SIZE = 64, IQN_SIZE = 224 };
 
+enum { MACHINE_LUNS = 8, MACHINE_DISKS_MAX = MACHINE_LUNS - 1 /* beside its own, which is LUN 0 */ };
+
 /* Where a machine's firmware files come from. */
 enum machine_boot {
     MACHINE_BOOT_DISK, /* the boot partition of its own volume, read live */
     MACHINE_BOOT_SAN,  /* none: iPXE attaches the disk and starts its boot sector */
+};
+
+/* A further disk of a machine. */
+struct machine_disk {
+    uint64_t id;
+    unsigned lun; /* 1 to MACHINE_DISKS_MAX */
+    char name[NAME_SIZE];
+    bool shared;            /* it is its image's own volume, which others see, too; read-only */
+    char volume[NAME_SIZE]; /* in the store */
+    uint64_t image_id;      /* 0: it began empty */
+    char image[NAME_SIZE];
+    uint64_t size_bytes;
+    bool read_only;
+    uint64_t created_seconds;
 };
 
 struct machine {
@@ -28,6 +44,8 @@ struct machine {
     char volume[NAME_SIZE]; /* in the store */
     uint64_t size_bytes;
     uint64_t created_seconds;
+    struct machine_disk disks[MACHINE_DISKS_MAX]; /* by LUN */
+    unsigned disk_count;
 };
 
 struct image {
@@ -51,3 +69,14 @@ const char *machine_initiator_name(char to[IQN_SIZE], const char *iqn_prefix, co
 /* The other way round. False if `name` is not of that form (names compare without case, RFC 3722). */
 bool machine_mac_of_target(const char *name, const char *iqn_prefix, struct mac *mac);
 bool machine_mac_of_initiator(const char *name, const char *iqn_prefix, struct mac *mac);
+
+/* NULL if there is none. */
+const struct machine_disk *machine_disk_by_name(const struct machine *machine, const char *name);
+const struct machine_disk *machine_disk_by_lun(const struct machine *machine, unsigned lun);
+/* The volume that it sees as a LUN, and whether it may only read it; NULL if there is none. */
+const char *machine_volume_at_lun(const struct machine *machine, unsigned lun, bool *read_only);
+/* The volumes that are nobody else's, its boot disk's first: what a snapshot of the machine is a snapshot of. Gives
+ * their number. */
+size_t machine_own_volumes(const struct machine *machine, const char *volumes[MACHINE_LUNS]);
+/* Whether a disk of it is made from the image, or is the image. */
+bool machine_uses_image(const struct machine *machine, uint64_t image_id);

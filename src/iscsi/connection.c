@@ -27,14 +27,12 @@ static void free_connection(void *arg)
         service_loop_is_empty(loop);
 }
 
-static void close_disk(struct work *work)
+static void close_disks(struct work *work)
 {
-    struct connection *c = CONTAINER_OF(work, struct connection, work);
-
-    service_close_disk(c->loop->service, c->disk);
+    connection_close_disks(CONTAINER_OF(work, struct connection, work));
 }
 
-static void disk_closed(struct work *work)
+static void disks_closed(struct work *work)
 {
     free_connection(CONTAINER_OF(work, struct connection, work));
 }
@@ -51,14 +49,14 @@ static void finish_end(void *arg)
         session_end(c->session);
     free(c->session);
     c->session = NULL;
-    if (!c->disk) {
+    if (!c->disks[0]) {
         free_connection(c);
         return;
     }
-    c->work = (struct work){.run = close_disk, .done = disk_closed, .home = c->loop->loop};
+    c->work = (struct work){.run = close_disks, .done = disks_closed, .home = c->loop->loop};
     c->working = true;
     if (!workers_submit(c->loop->service->options.workers, &c->work)) {
-        close_disk(&c->work);
+        close_disks(&c->work);
         free_connection(c);
     }
 }
@@ -179,6 +177,14 @@ void connection_retry_by_id(struct iscsi_loop *loop, uint64_t id)
 
     if (c && c->phase == PHASE_WAITING)
         connection_try_to_enter(c);
+}
+
+void connection_renew_by_id(struct iscsi_loop *loop, uint64_t id)
+{
+    struct connection *c = find(loop, id);
+
+    if (c)
+        connection_renew_disks(c);
 }
 
 void connection_close_all(struct iscsi_loop *loop)

@@ -21,9 +21,11 @@ struct iscsi_loop {
     bool stopping;
 };
 
-/* A volume that is open, shared by all sessions of its machine. */
+/* A volume that is open, shared by all sessions of its machine. Of an image that is a disk of several machines each has
+ * its own: what one of them reserves or sets is nothing to the others. */
 struct open_disk {
     struct open_disk *next;
+    uint64_t machine_id;
     char volume[STORE_NAME_SIZE];
     struct scsi_disk *disk; /* NULL: only its registrations are kept, until somebody opens it again */
     struct reservations kept;
@@ -53,13 +55,16 @@ void connection_open(struct iscsi_loop *loop, int fd, const struct sockaddr_in *
 void connection_close_by_id(struct iscsi_loop *loop, uint64_t id);
 /* Its login goes on: what it waited for is gone. */
 void connection_retry_by_id(struct iscsi_loop *loop, uint64_t id);
+/* Its machine may have got or lost disks. */
+void connection_renew_by_id(struct iscsi_loop *loop, uint64_t id);
 /* Lets commands that run finish, then closes. */
 void connection_close_all(struct iscsi_loop *loop);
 
 /* service.c */
 
 /* May block. 0 or negative errno; `service_close_disk` gives it back. */
-int service_open_disk(struct iscsi_service *service, const char *volume, struct open_disk **disk);
+int service_open_disk(struct iscsi_service *service, uint64_t machine_id, const char *volume, bool read_only,
+                      struct open_disk **disk);
 void service_close_disk(struct iscsi_service *service, struct open_disk *disk);
 /* The last connection of a stopping loop has gone. */
 void service_loop_is_empty(struct iscsi_loop *loop);

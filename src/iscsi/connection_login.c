@@ -1,5 +1,5 @@
 /*
- * A connection until full feature phase: who it is, whether it may, its disk opened, its predecessor gone.
+ * A connection until full feature phase: who it is, whether it may, its disks opened, its predecessor gone.
  */
 #include "iscsi/connection_parts.h"
 
@@ -143,9 +143,7 @@ static enum login_status make_session(struct connection *c)
     c->session->buffered_in_all = &c->loop->service->buffered_bytes;
     scsi_nexus_init(&c->session->nexus, p->target_name, ISCSI_PORTAL_GROUP, initiator_port_name(p, port));
     fill_targets(c);
-    if (c->disk && scsi_nexus_attach(&c->session->nexus, 0, c->disk->disk) < 0)
-        return LOGIN_OUT_OF_RESOURCES;
-    return LOGIN_SUCCESS;
+    return connection_attach_disks(c) < 0 ? LOGIN_OUT_OF_RESOURCES : LOGIN_SUCCESS;
 }
 
 static void enter_full_feature(struct connection *c, enum login_status status)
@@ -157,7 +155,7 @@ static void enter_full_feature(struct connection *c, enum login_status status)
     connection_handle_login(c, login_finished(c->login, status, c->entry.tsih));
 }
 
-/* The disk is open. Older sessions with the same names must be gone before this one begins. */
+/* The disks are open. Older sessions with the same names must be gone before this one begins. */
 void connection_try_to_enter(struct connection *c)
 {
     bool wait = false;
@@ -168,14 +166,14 @@ void connection_try_to_enter(struct connection *c)
         enter_full_feature(c, status);
 }
 
-static void open_disk(struct work *work)
+static void open_disks(struct work *work)
 {
     struct connection *c = CONTAINER_OF(work, struct connection, work);
 
-    c->open_result = service_open_disk(c->loop->service, c->machine.volume, &c->disk);
+    c->open_result = connection_open_disks(c);
 }
 
-static void disk_opened(struct work *work)
+static void disks_opened(struct work *work)
 {
     struct connection *c = CONTAINER_OF(work, struct connection, work);
 
@@ -184,13 +182,10 @@ static void disk_opened(struct work *work)
         connection_go_on_ending(c);
         return;
     }
-    if (c->open_result == 0) {
+    if (c->open_result == 0)
         connection_try_to_enter(c);
-        return;
-    }
-    log_error("%s: cannot open its volume %s: %s", c->machine.name, c->machine.volume,
-              strerror(-c->open_result));
-    enter_full_feature(c, LOGIN_UNAVAILABLE);
+    else
+        enter_full_feature(c, LOGIN_UNAVAILABLE);
 }
 
 /* Agreed on everything: what is left may take a while. */
@@ -204,7 +199,7 @@ static void finish_login(struct connection *c)
         connection_try_to_enter(c);
         return;
     }
-    c->work = (struct work){.run = open_disk, .done = disk_opened, .home = c->loop->loop};
+    c->work = (struct work){.run = open_disks, .done = disks_opened, .home = c->loop->loop};
     c->working = true;
     if (!workers_submit(c->loop->service->options.workers, &c->work)) {
         c->working = false;
@@ -223,6 +218,7 @@ static void begin_full_feature(struct connection *c)
     stream_set_reading(c->stream, true);
     connection_publish(c);
     connection_tell_login(c);
+    connection_renew_disks(c); /* the machine is as it was when the login began */
 }
 
 void connection_handle_login(struct connection *c, enum login_outcome outcome)

@@ -67,6 +67,7 @@ void connection_go_on(struct connection *c)
         return;
     connection_publish(c);
     connection_tell_stages(c);
+    connection_go_on_renewing(c);
     stream_set_reading(c->stream, !session_is_full(c->session));
     if (c->session->reset_target && !c->session->replies.first)
         reset_target(c);

@@ -29,10 +29,11 @@ struct connection {
     struct login *login;     /* until full feature phase */
     struct session *session; /* from then on */
     struct machine machine;  /* as it was at login; id 0 for discovery */
-    struct work work;        /* opening and closing the disk */
+    struct work work;        /* opening and closing disks */
     bool working;
     int open_result;
-    struct open_disk *disk;
+    struct open_disk *disks[SCSI_LUNS_MAX]; /* by LUN; its worker's while it is working */
+    bool renewing;                          /* its machine may have got or lost disks */
     struct registry_predecessor predecessor;
 
     enum frame frame;
@@ -68,8 +69,21 @@ void connection_publish(struct connection *c);
 /* connection_login.c */
 
 void connection_handle_login(struct connection *c, enum login_outcome outcome);
-/* The disk is open. Older sessions with the same names must be gone before this one begins. */
+/* The disks are open. Older sessions with the same names must be gone before this one begins. */
 void connection_try_to_enter(struct connection *c);
+
+/* connection_disks.c */
+
+/* Those of its machine. May block. Negative errno if the first cannot be opened; others may stay away. */
+int connection_open_disks(struct connection *c);
+/* May block. */
+void connection_close_disks(struct connection *c);
+/* What is open becomes LUNs. */
+int connection_attach_disks(struct connection *c);
+/* Its machine may have other disks than it knows. */
+void connection_renew_disks(struct connection *c);
+/* Some commands have ended, on which that may have waited. */
+void connection_go_on_renewing(struct connection *c);
 
 /* connection_input.c */
 

@@ -7,19 +7,20 @@
 
 /* ---- disks that are open ---- */
 
-static struct open_disk **find_disk(struct iscsi_service *service, const char *volume)
+static struct open_disk **find_disk(struct iscsi_service *service, uint64_t machine_id, const char *volume)
 {
     struct open_disk **at = &service->disks;
 
-    while (*at && !string_equal((*at)->volume, volume))
+    while (*at && ((*at)->machine_id != machine_id || !string_equal((*at)->volume, volume)))
         at = &(*at)->next;
     return at;
 }
 
-static struct open_disk *add_disk(struct iscsi_service *service, const char *name)
+static struct open_disk *add_disk(struct iscsi_service *service, uint64_t machine_id, const char *name)
 {
     struct open_disk *disk = xcalloc(1, sizeof(*disk));
 
+    disk->machine_id = machine_id;
     COPY_STRING(disk->volume, name);
     disk->next = service->disks;
     service->disks = disk;
@@ -28,13 +29,13 @@ static struct open_disk *add_disk(struct iscsi_service *service, const char *nam
 
 static void remove_disk(struct iscsi_service *service, struct open_disk *disk)
 {
-    *find_disk(service, disk->volume) = disk->next;
+    *find_disk(service, disk->machine_id, disk->volume) = disk->next;
     reservations_free(&disk->kept);
     free(disk);
 }
 
 /* `found` is the disk if something of it is kept, else NULL. */
-static int open_volume(struct iscsi_service *service, const char *name, struct open_disk **found)
+static int open_volume(struct iscsi_service *service, uint64_t machine_id, const char *name, struct open_disk **found)
 {
     struct volume *volume;
     int r = store_volume_open(service->options.store, name, &volume);
@@ -42,7 +43,7 @@ static int open_volume(struct iscsi_service *service, const char *name, struct o
     if (r < 0)
         return r;
     if (!*found)
-        *found = add_disk(service, name);
+        *found = add_disk(service, machine_id, name);
     (*found)->disk = scsi_disk_new(volume);
     scsi_disk_give_reservations((*found)->disk, (*found)->kept);
     (*found)->kept = (struct reservations){0};
@@ -50,15 +51,17 @@ static int open_volume(struct iscsi_service *service, const char *name, struct o
     return 0;
 }
 
-int service_open_disk(struct iscsi_service *service, const char *volume, struct open_disk **disk)
+int service_open_disk(struct iscsi_service *service, uint64_t machine_id, const char *volume, bool read_only,
+                      struct open_disk **disk)
 {
     int r = 0;
 
     pthread_mutex_lock(&service->disks_lock);
-    struct open_disk *found = *find_disk(service, volume);
+    struct open_disk *found = *find_disk(service, machine_id, volume);
     if (!found || !found->disk)
-        r = open_volume(service, volume, &found);
+        r = open_volume(service, machine_id, volume, &found);
     if (r == 0) {
+        scsi_disk_set_read_only(found->disk, read_only);
         found->users++;
         *disk = found;
     }
@@ -294,4 +297,24 @@ void iscsi_service_disconnect(struct iscsi_service *service, uint64_t machine_id
 {
     CHECK(machine_id != 0);
     registry_close_machine(&service->registry, machine_id);
+}
+
+struct renewal {
+    struct iscsi_service *service;
+    uint64_t machine_id;
+};
+
+static void ask_to_renew(const struct registry_entry *entry, void *arg)
+{
+    const struct renewal *renewal = arg;
+
+    if (entry->machine_id == renewal->machine_id)
+        service_call(renewal->service, entry->loop_index, entry->id, connection_renew_by_id);
+}
+
+void iscsi_service_renew_disks(struct iscsi_service *service, uint64_t machine_id)
+{
+    struct renewal renewal = {service, machine_id};
+
+    registry_for_each(&service->registry, ask_to_renew, &renewal);
 }

@@ -1,5 +1,5 @@
 /*
- * The iSCSI target: every machine's disk for that machine, on a TCP port.
+ * The iSCSI target: every machine's disks for that machine, on a TCP port; one target each, a LUN for each disk.
  *
  * Sockets, threads and what the rest of the program knows; the protocol is in login and session, the disk in
  * scsi/. A connection stays on one loop. Reads that the page cache answers run there; whatever may block goes
@@ -70,3 +70,6 @@ bool iscsi_service_in_use(struct iscsi_service *service, uint64_t machine_id, ui
 /* Asks its sessions to close; `iscsi_service_in_use` says when they are gone. Its machine may come back at
  * once. */
 void iscsi_service_disconnect(struct iscsi_service *service, uint64_t machine_id);
+/* A machine has got or lost disks, in the catalog: its sessions follow in a moment, and tell its initiator that the
+ * LUNs have changed. */
+void iscsi_service_renew_disks(struct iscsi_service *service, uint64_t machine_id);

@@ -140,6 +140,8 @@ void session_read_elsewhere(struct session *session, struct task *task);
 void session_read_done(struct session *session, struct task *task);
 void session_read_failed(struct session *session, struct task *task);
 
+/* Whether a command that has begun is one of the LUN's. */
+bool session_uses_lun(const struct session *session, unsigned lun);
 /* The owner reads no more while this is so. */
 bool session_is_full(const struct session *session);
 

@@ -13,6 +13,15 @@ struct task *session_find_task(struct session *session, uint32_t tag)
     return task;
 }
 
+bool session_uses_lun(const struct session *session, unsigned lun)
+{
+    const struct task *task = session->tasks;
+
+    while (task && task->scsi.path != &session->nexus.paths[lun])
+        task = task->next;
+    return task != NULL;
+}
+
 static void queue_to_send(struct session *session, struct task *task)
 {
     task_begin_sending(task);

@@ -34,7 +34,7 @@ static enum task_response abort_one(struct session *session, const struct pdu *p
 
 static enum task_response abort_set(struct session *session, int lun)
 {
-    if (lun < 0 || !session->nexus.paths[lun].disk)
+    if (!scsi_nexus_path(&session->nexus, lun))
         return RESPONSE_NO_LUN;
     session_abort_tasks(session, lun);
     return RESPONSE_COMPLETE;

@@ -55,6 +55,20 @@ void scsi_disk_unref(struct scsi_disk *disk)
     free(disk);
 }
 
+void scsi_disk_set_read_only(struct scsi_disk *disk, bool read_only)
+{
+    if (atomic_exchange(&disk->read_only, read_only) == read_only)
+        return;
+    pthread_mutex_lock(&disk->lock);
+    scsi_tell_others(disk, NULL, ATTENTION_MODE); /* WP is in the mode parameter header */
+    pthread_mutex_unlock(&disk->lock);
+}
+
+bool scsi_disk_is_read_only(const struct scsi_disk *disk)
+{
+    return atomic_load(&disk->read_only) || volume_is_read_only(disk->volume);
+}
+
 struct reservations scsi_disk_take_reservations(struct scsi_disk *disk)
 {
     struct reservations taken = disk->reservations;
@@ -118,7 +132,35 @@ static void detach(struct scsi_path *path)
         disk->reserved_by = NULL;
     pthread_mutex_unlock(&disk->lock);
     path->disk = NULL;
+    path->hidden = false;
     scsi_disk_unref(disk);
+}
+
+struct scsi_path *scsi_nexus_path(struct scsi_nexus *nexus, int lun)
+{
+    struct scsi_path *path = lun >= 0 && lun < SCSI_LUNS_MAX ? &nexus->paths[lun] : NULL;
+
+    return path && path->disk && !path->hidden ? path : NULL;
+}
+
+void scsi_nexus_hide(struct scsi_nexus *nexus, unsigned lun)
+{
+    nexus->paths[lun].hidden = true;
+}
+
+void scsi_nexus_detach(struct scsi_nexus *nexus, unsigned lun)
+{
+    CHECK(lun < SCSI_LUNS_MAX && nexus->paths[lun].hidden);
+    detach(&nexus->paths[lun]);
+}
+
+void scsi_nexus_luns_changed(struct scsi_nexus *nexus)
+{
+    for (int lun = 0; lun < SCSI_LUNS_MAX; lun++) {
+        struct scsi_path *path = scsi_nexus_path(nexus, lun);
+        if (path)
+            atomic_fetch_or(&path->attentions, 1u << ATTENTION_LUNS);
+    }
 }
 
 void scsi_nexus_end(struct scsi_nexus *nexus)
@@ -358,7 +400,7 @@ static bool is_write_protected(struct scsi_command *command)
     pthread_mutex_lock(&disk->lock);
     bool protected = disk->mode.write_protect;
     pthread_mutex_unlock(&disk->lock);
-    return protected || volume_is_read_only(disk->volume);
+    return protected || scsi_disk_is_read_only(disk);
 }
 
 static void check_against_table(struct scsi_command *command)
@@ -442,9 +484,7 @@ static enum scsi_step next_step(const struct scsi_command *command)
 
 static bool find_disk(struct scsi_command *command)
 {
-    int lun = scsi_lun_number(command->lun);
-
-    command->path = lun >= 0 && command->nexus->paths[lun].disk ? &command->nexus->paths[lun] : NULL;
+    command->path = scsi_nexus_path(command->nexus, scsi_lun_number(command->lun));
     command->disk = command->path ? command->path->disk : NULL;
     return command->disk != NULL;
 }

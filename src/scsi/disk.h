@@ -55,6 +55,7 @@ struct scsi_nexus;
 struct scsi_path {
     struct scsi_nexus *nexus;
     struct scsi_disk *disk;
+    bool hidden;            /* it is being taken away: only commands that have begun still see it */
     atomic_uint attentions; /* bits of enum scsi_attention */
     atomic_uint era;        /* goes up when all commands that have begun are aborted */
     atomic_uint writing[2]; /* commands that change the medium right now, of even and of odd eras */
@@ -69,6 +70,7 @@ struct scsi_mode {
 struct scsi_disk {
     struct volume *volume;
     char serial[33]; /* the volume's UUID in hexadecimal */
+    atomic_bool read_only;
     atomic_uint references;
 
     pthread_mutex_t lock; /* guards all below; held for moments, never while waiting for the volume */
@@ -127,6 +129,9 @@ struct scsi_disk *scsi_disk_new(struct volume *volume);
 struct scsi_disk *scsi_disk_ref(struct scsi_disk *disk);
 void scsi_disk_unref(struct scsi_disk *disk);
 DEFINE_CLEANUP(scsi_disk, struct scsi_disk *, scsi_disk_unref)
+/* Beside what its volume says. Those who are attached are told of a change. */
+void scsi_disk_set_read_only(struct scsi_disk *disk, bool read_only);
+bool scsi_disk_is_read_only(const struct scsi_disk *disk);
 /* Registrations outlive the sessions, and so may outlive the disk's being open: whoever closes it takes them
  * and gives them to it when it is open again. Nobody may be attached. */
 struct reservations scsi_disk_take_reservations(struct scsi_disk *disk);
@@ -137,6 +142,13 @@ void scsi_nexus_init(struct scsi_nexus *nexus, const char *target_name, uint16_t
                      const char *initiator_port);
 /* Refs the disk. -EBUSY when SCSI_NEXUSES_MAX share it already. */
 int scsi_nexus_attach(struct scsi_nexus *nexus, unsigned lun, struct scsi_disk *disk);
+/* The disk of a LUN as a new command sees it; NULL where there is none. */
+struct scsi_path *scsi_nexus_path(struct scsi_nexus *nexus, int lun);
+/* How a disk is taken away: new commands find none at its LUN; when those that have begun are gone, so may the disk. */
+void scsi_nexus_hide(struct scsi_nexus *nexus, unsigned lun);
+void scsi_nexus_detach(struct scsi_nexus *nexus, unsigned lun);
+/* Disks have come or gone: whatever LUN it asks next, it is told. */
+void scsi_nexus_luns_changed(struct scsi_nexus *nexus);
 /* The I_T nexus is lost: lets go of every disk and of what RESERVE held. No command may be running. */
 void scsi_nexus_end(struct scsi_nexus *nexus);
 /* LOGICAL UNIT RESET of one LUN (or, with -1, of all): every nexus is told, this one too (SAM-5 6.3.3), and

@@ -107,7 +107,7 @@ static struct scsi_mode present_mode(struct scsi_disk *disk)
 static void write_header(struct scsi_command *command, struct writer *w, size_t total, size_t descriptor,
                          const struct scsi_mode *mode)
 {
-    bool protected = mode->write_protect || volume_is_read_only(command->disk->volume);
+    bool protected = mode->write_protect || scsi_disk_is_read_only(command->disk);
     uint8_t parameter = PARAMETER_DPOFUA | (protected ? PARAMETER_WRITE_PROTECT : 0);
 
     if (command->cdb[0] == OPCODE_MODE_SENSE_6) {

@@ -29,6 +29,16 @@ int scsi_run_request_sense(struct scsi_command *command, enum volume_wait wait)
     return 0;
 }
 
+/* Whoever reads the list knows what has changed in it (SPC-4 6.33). */
+static void forget_changes(struct scsi_nexus *nexus)
+{
+    for (int lun = 0; lun < SCSI_LUNS_MAX; lun++) {
+        struct scsi_path *path = scsi_nexus_path(nexus, lun);
+        if (path)
+            atomic_fetch_and(&path->attentions, ~(1u << ATTENTION_LUNS));
+    }
+}
+
 int scsi_run_report_luns(struct scsi_command *command, enum volume_wait wait)
 {
     enum { HEADER = 8, EACH = 8, SELECT_ADDRESSABLE = 0, SELECT_WELL_KNOWN = 1, SELECT_ALL = 2 };
@@ -43,13 +53,15 @@ int scsi_run_report_luns(struct scsi_command *command, enum volume_wait wait)
     writer_fill(&w, 0, HEADER);
     for (unsigned lun = 0; lun < SCSI_LUNS_MAX && select != SELECT_WELL_KNOWN; lun++) {
         /* LUN 0 answers even without a disk, and so is always listed. */
-        if (lun != 0 && !command->nexus->paths[lun].disk)
+        if (lun != 0 && !scsi_nexus_path(command->nexus, (int)lun))
             continue;
         writer_be16(&w, (uint16_t)lun);
         writer_fill(&w, 0, EACH - 2);
     }
     struct writer header = writer_over(answer, HEADER);
     writer_be32(&header, (uint32_t)(w.offset - HEADER));
+    if (select != SELECT_WELL_KNOWN)
+        forget_changes(command->nexus);
     scsi_answer(command, answer, w.offset);
     return 0;
 }
@@ -64,7 +76,7 @@ int scsi_run_start_stop(struct scsi_command *command, enum volume_wait wait)
         scsi_fail_cdb(command, BYTE);
         return 0;
     }
-    if (wanted & (START | NO_FLUSH | POWER_CONDITION) || volume_is_read_only(command->disk->volume))
+    if (wanted & (START | NO_FLUSH | POWER_CONDITION) || scsi_disk_is_read_only(command->disk))
         return 0;
     return scsi_run_flush(command, wait);
 }

@@ -1,4 +1,4 @@
-/* New volumes out of frozen layers, their growth and their end (FORMAT.md, 6). */
+/* New volumes, empty or out of frozen layers, their growth and their end (FORMAT.md, 6). */
 #include "store/state.h"
 
 #include "base/clock.h"
@@ -17,6 +17,76 @@ void store_make_uuid(uint8_t uuid[16])
     CHECK(getrandom(uuid, 16, 0) == 16);
     uuid[6] = (uint8_t)((uuid[6] & 0x0f) | UUID_VERSION_RANDOM); /* RFC 9562 section 5.4 */
     uuid[8] = (uint8_t)((uuid[8] & 0x3f) | UUID_VARIANT);
+}
+
+/* ---- what every new volume needs ---- */
+
+/* In one transaction: the top, the volume, and the name of the state it began from, if it began from one. */
+static int name_volume(struct store *store, struct tree_layer *top, const char *name)
+{
+    struct tree *tree = store->tree;
+    struct tree_volume volume = {.layer = top->id, .created_seconds = clock_wall_seconds()};
+    struct tree_snapshot pristine = {
+        .layer = top->parent, .created_seconds = volume.created_seconds, .name = "pristine"};
+    int rc = tree_begin(tree);
+
+    if (rc)
+        return rc;
+    COPY_STRING(volume.name, name);
+    store_make_uuid(volume.uuid);
+    top->state = TREE_LAYER_TOP;
+    rc = tree_layer_insert(tree, top);
+    rc = rc ?: tree_volume_insert(tree, &volume);
+    top->owner = volume.id;
+    pristine.volume = volume.id;
+    rc = rc ?: tree_layer_update(tree, top);
+    if (!rc && top->parent)
+        rc = tree_snapshot_insert(tree, &pristine);
+    return tree_end(tree, rc);
+}
+
+/* `parent` 0: on nothing. */
+static int make_volume(struct store *store, uint64_t parent, uint64_t blocks, const char *name, struct error *error)
+{
+    struct tree_layer top;
+    int rc = store_new_layer(store, parent, blocks, false, &top);
+
+    if (rc)
+        return error_set_errno(error, rc, "%s: cannot make its files", name);
+    rc = name_volume(store, &top, name);
+    if (!rc)
+        return 0;
+    if (rc != -EIO) /* else the commit may be on disk after all: the next open knows */
+        layer_remove_files(store->io, store->folder, top.id);
+    return error_set_errno(error, rc, "%s: cannot record it", name);
+}
+
+static uint64_t blocks_of(uint64_t size_bytes)
+{
+    return size_bytes / VOLUME_BLOCK_BYTES + (size_bytes % VOLUME_BLOCK_BYTES != 0);
+}
+
+/* ---- create ---- */
+
+static int create_locked(struct store *store, const char *name, uint64_t size_bytes, struct error *error)
+{
+    int rc = store_check_new_name(store, name, error);
+
+    if (rc)
+        return rc;
+    if (size_bytes == 0)
+        return error_set(error, -EINVAL, "%s: a volume has at least one block", name);
+    if (size_bytes > VOLUME_BYTES_MAX)
+        return error_set(error, -EFBIG, "%s: a volume has at most 64 TiB", name);
+    return make_volume(store, 0, blocks_of(size_bytes), name, error);
+}
+
+int store_volume_create(struct store *store, const char *name, uint64_t size_bytes, struct error *error)
+{
+    pthread_mutex_lock(&store->tree_lock);
+    int rc = create_locked(store, name, size_bytes, error);
+    pthread_mutex_unlock(&store->tree_lock);
+    return rc;
 }
 
 /* ---- clone ---- */
@@ -45,7 +115,7 @@ static int blocks_for(const struct tree_layer *source, const char *name, uint64_
 {
     if (size_bytes > VOLUME_BYTES_MAX)
         return error_set(error, -EFBIG, "%s: a volume has at most 64 TiB", name);
-    *blocks = (size_bytes + VOLUME_BLOCK_BYTES - 1) / VOLUME_BLOCK_BYTES;
+    *blocks = blocks_of(size_bytes);
     if (size_bytes == 0)
         *blocks = source->blocks;
     if (*blocks < source->blocks)
@@ -54,51 +124,17 @@ static int blocks_for(const struct tree_layer *source, const char *name, uint64_
     return 0;
 }
 
-/* In one transaction: the top, the volume, and the name of the state it began from. */
-static int name_clone(struct store *store, struct tree_layer *top, const char *name)
-{
-    struct tree *tree = store->tree;
-    struct tree_volume volume = {.layer = top->id, .created_seconds = clock_wall_seconds()};
-    struct tree_snapshot pristine = {
-        .layer = top->parent, .created_seconds = volume.created_seconds, .name = "pristine"};
-    int rc = tree_begin(tree);
-
-    if (rc)
-        return rc;
-    COPY_STRING(volume.name, name);
-    store_make_uuid(volume.uuid);
-    top->state = TREE_LAYER_TOP;
-    rc = tree_layer_insert(tree, top);
-    rc = rc ?: tree_volume_insert(tree, &volume);
-    top->owner = volume.id;
-    pristine.volume = volume.id;
-    rc = rc ?: tree_layer_update(tree, top);
-    rc = rc ?: tree_snapshot_insert(tree, &pristine);
-    return tree_end(tree, rc);
-}
-
 static int clone_locked(struct store *store, const char *from, const char *snapshot, const char *name,
                         uint64_t size_bytes, struct error *error)
 {
     struct tree_layer source;
-    struct tree_layer top;
     uint64_t blocks = 0;
     int rc = store_check_new_name(store, name, error);
 
     rc = rc ?: find_source(store, from, snapshot, &source, error);
     rc = rc ?: store_check_depth(store, source.id, error);
     rc = rc ?: blocks_for(&source, name, size_bytes, &blocks, error);
-    if (rc)
-        return rc;
-    rc = store_new_layer(store, source.id, blocks, false, &top);
-    if (rc)
-        return error_set_errno(error, rc, "%s: cannot make its files", name);
-    rc = name_clone(store, &top, name);
-    if (!rc)
-        return 0;
-    if (rc != -EIO) /* else the commit may be on disk after all: the next open knows */
-        layer_remove_files(store->io, store->folder, top.id);
-    return error_set_errno(error, rc, "%s: cannot record it", name);
+    return rc ?: make_volume(store, source.id, blocks, name, error);
 }
 
 int store_volume_clone(struct store *store, const char *from, const char *snapshot, const char *name,
@@ -189,7 +225,7 @@ static int grow(struct store *store, struct volume *volume, uint64_t blocks)
 
 static int resize_locked(struct store *store, struct volume *volume, uint64_t size_bytes, struct error *error)
 {
-    uint64_t blocks = size_bytes / VOLUME_BLOCK_BYTES + (size_bytes % VOLUME_BLOCK_BYTES != 0);
+    uint64_t blocks = blocks_of(size_bytes);
 
     if (volume->read_only)
         return error_set(error, -EROFS, "%s is read-only", volume->name);

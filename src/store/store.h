@@ -52,6 +52,8 @@ struct store_volume_info {
     uint64_t created_seconds;
 };
 
+/* A new volume `name` that reads as zeros. Milliseconds, whatever the size; -EINVAL for 0. */
+int store_volume_create(struct store *store, const char *name, uint64_t size_bytes, struct error *error);
 /* A new volume `name`, a thin clone of volume `from`'s present frozen state (an image, or a snapshot when
  * `snapshot` is not NULL). `size_bytes` 0: as large as its source; never smaller. The pristine state is kept
  * as the snapshot "pristine". Milliseconds, whatever the size. */

@@ -186,6 +186,126 @@ static void a_volume_is_pending_exactly_while_no_record_names_it(void **state)
     free(pending);
 }
 
+static struct machine_disk a_disk(const char *name, unsigned lun)
+{
+    struct machine_disk disk = {.lun = lun, .size_bytes = 1 << 20, .created_seconds = 100};
+
+    COPY_STRING(disk.name, name);
+    snprintf(disk.volume, sizeof(disk.volume), "machine-disk-%s", name);
+    return disk;
+}
+
+static size_t pending_count(struct catalog *catalog)
+{
+    CLEANUP_FREE struct pending_volume *pending = NULL;
+    size_t count;
+
+    assert_int_equal(catalog_pending_list(catalog, &pending, &count), 0);
+    return count;
+}
+
+static void further_disks_stand_with_their_machine(void **state)
+{
+    struct fixture *f = *state;
+    struct image image = an_image("debian");
+    const char *volumes[MACHINE_LUNS];
+    bool read_only;
+
+    assert_int_equal(catalog_image_insert(f->catalog, &image, NULL), 0);
+    for (unsigned i = 1; i <= 3; i++) {
+        struct machine machine = a_machine(&image, i);
+        assert_int_equal(catalog_machine_insert(f->catalog, &machine, NULL), 0);
+        if (i != 2)
+            continue;
+        struct machine_disk data = a_disk("data", 5);
+        struct machine_disk tools = a_disk("tools", 1);
+        tools.shared = tools.read_only = true;
+        tools.image_id = image.id;
+        assert_int_equal(catalog_pending_put(f->catalog, data.volume, NULL), 0);
+        assert_int_equal(catalog_disk_insert(f->catalog, machine.id, &data, NULL), 0);
+        assert_int_equal(catalog_disk_insert(f->catalog, machine.id, &tools, NULL), 0);
+        assert_int_equal(pending_count(f->catalog), 0);
+    }
+    for (int restart = 0; restart < 2; restart++) {
+        const struct catalog_snapshot *snapshot = catalog_read(f->catalog);
+        const struct machine *machine = catalog_machine_by_name(snapshot, "pi-002");
+        assert_int_equal(catalog_machine_by_name(snapshot, "pi-001")->disk_count, 0);
+        assert_int_equal(catalog_machine_by_name(snapshot, "pi-003")->disk_count, 0);
+        assert_int_equal(machine->disk_count, 2);
+        assert_string_equal(machine_volume_at_lun(machine, 1, &read_only), "debian");
+        assert_true(read_only);
+        assert_string_equal(machine_volume_at_lun(machine, 5, &read_only), "machine-disk-data");
+        assert_false(read_only);
+        assert_null(machine_volume_at_lun(machine, 2, &read_only));
+        assert_string_equal(machine_disk_by_name(machine, "tools")->image, "debian");
+        assert_int_equal(machine_own_volumes(machine, volumes), 2);
+        assert_string_equal(volumes[0], "machine-2");
+        assert_string_equal(volumes[1], "machine-disk-data");
+        catalog_snapshot_unref(snapshot);
+        catalog_close(f->catalog);
+        assert_int_equal(catalog_open(f->path, &f->catalog, NULL), 0);
+    }
+}
+
+static void a_name_and_a_lun_are_a_machines_only_once(void **state)
+{
+    struct fixture *f = *state;
+    struct image image = an_image("debian");
+    struct error error = {0};
+
+    assert_int_equal(catalog_image_insert(f->catalog, &image, NULL), 0);
+    struct machine one = a_machine(&image, 1), two = a_machine(&image, 2);
+    assert_int_equal(catalog_machine_insert(f->catalog, &one, NULL), 0);
+    assert_int_equal(catalog_machine_insert(f->catalog, &two, NULL), 0);
+
+    struct machine_disk data = a_disk("data", 1), same_lun = a_disk("more", 1), same_name = a_disk("data", 2);
+    assert_int_equal(catalog_disk_insert(f->catalog, one.id, &data, NULL), 0);
+    COPY_STRING(same_name.volume, "another");
+    assert_int_equal(catalog_disk_insert(f->catalog, one.id, &same_lun, &error), -EEXIST);
+    assert_int_equal(catalog_disk_insert(f->catalog, one.id, &same_name, &error), -EEXIST);
+    assert_int_equal(catalog_disk_insert(f->catalog, two.id, &same_name, NULL), 0);
+
+    COPY_STRING(data.name, "renamed");
+    data.read_only = true;
+    assert_int_equal(catalog_disk_update(f->catalog, &data, NULL), 0);
+    const struct catalog_snapshot *snapshot = catalog_read(f->catalog);
+    assert_true(machine_disk_by_name(catalog_machine_by_id(snapshot, one.id), "renamed")->read_only);
+    catalog_snapshot_unref(snapshot);
+}
+
+static void a_disk_that_goes_leaves_its_volume_pending_and_is_remembered(void **state)
+{
+    struct fixture *f = *state;
+    struct image image = an_image("debian"), other = an_image("tools");
+    CLEANUP_FREE struct removed_disk *removed = NULL;
+    struct error error = {0};
+    size_t count;
+
+    assert_int_equal(catalog_image_insert(f->catalog, &image, NULL), 0);
+    assert_int_equal(catalog_image_insert(f->catalog, &other, NULL), 0);
+    struct machine machine = a_machine(&image, 1);
+    machine.disks[0] = a_disk("data", 1);
+    machine.disks[1] = a_disk("tools", 2);
+    machine.disks[1].shared = machine.disks[1].read_only = true;
+    machine.disks[1].image_id = other.id;
+    machine.disk_count = 2;
+    assert_int_equal(catalog_machine_insert(f->catalog, &machine, NULL), 0);
+    assert_int_equal(catalog_image_delete(f->catalog, other.id, &error), -EBUSY);
+    assert_string_equal(error.text, "tools: cannot be removed while machines use it: pi-001");
+
+    assert_int_equal(catalog_disk_delete(f->catalog, machine.disks[1].id, NULL), 0);
+    assert_int_equal(pending_count(f->catalog), 0);
+    assert_int_equal(catalog_image_delete(f->catalog, other.id, NULL), 0);
+    assert_int_equal(catalog_removed_disks(f->catalog, machine.id, &removed, &count), 0);
+    assert_int_equal(count, 1);
+    assert_string_equal(removed[0].name, "tools");
+    assert_int_equal(removed[0].created_seconds, 100);
+    assert_true(removed[0].removed_seconds > 100);
+
+    assert_int_equal(catalog_machine_delete(f->catalog, machine.id, NULL), 0);
+    assert_int_equal(pending_count(f->catalog), 3); /* the image's, the machine's and its disk's */
+}
+
 struct lease_test {
     struct loop *loop;
     unsigned waiting;
@@ -272,6 +392,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_image_in_use_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_held_snapshot_does_not_change, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_volume_is_pending_exactly_while_no_record_names_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(further_disks_stand_with_their_machine, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_name_and_a_lun_are_a_machines_only_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_disk_that_goes_leaves_its_volume_pending_and_is_remembered, set_up, tear_down),
         cmocka_unit_test_setup_teardown(leases_are_committed_together_and_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_a_call_returned_is_visible_to_its_thread, set_up, tear_down),
     };

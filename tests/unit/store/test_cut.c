@@ -52,7 +52,8 @@ struct run {
     unsigned now;
     size_t sectors;
     size_t sectors_wanted; /* a growth that was asked for */
-    bool cloned;           /* answered */
+    bool empty;            /* it begins as nothing, else as a clone of an image */
+    bool made;             /* answered */
     struct kept snapshots[SNAPSHOTS_MAX];
     int snapshot_count;
 };
@@ -309,13 +310,19 @@ static int import_image(struct run *r)
     return rc;
 }
 
+static int make_volume(struct run *r)
+{
+    if (r->empty)
+        return store_volume_create(r->store, "v", IMAGE_BLOCKS * VOLUME_BLOCK_BYTES, &r->error);
+    return import_image(r) ?: store_volume_clone(r->store, "i", NULL, "v", 0, &r->error);
+}
+
 static void work(struct run *r)
 {
     if (store_open(r->folder, simdisk_io(r->disk), &r->store, &r->error))
         return;
-    if (import_image(r) == 0 && store_volume_clone(r->store, "i", NULL, "v", 0, &r->error) == 0)
-        r->cloned = true;
-    if (r->cloned && store_volume_open(r->store, "v", &r->volume) == 0)
+    r->made = make_volume(r) == 0;
+    if (r->made && store_volume_open(r->store, "v", &r->volume) == 0)
         for (int i = 0; i < OPERATIONS && r->volume && !simdisk_is_dead(r->disk); i++)
             operations[random_below(&r->random, ARRAY_SIZE(operations))](r);
     volume_unref(TAKE_PTR(r->volume));
@@ -359,7 +366,7 @@ static void check_sectors(struct run *r)
     struct volume *volume = NULL;
 
     int rc = store_volume_open(r->store, "v", &volume);
-    if (rc == -ENOENT && !r->cloned)
+    if (rc == -ENOENT && !r->made)
         return;
     assert_int_equal(rc, 0);
     assert_false(volume_is_read_only(volume));
@@ -443,10 +450,11 @@ static void begin(struct run *r, uint64_t seed, uint64_t salt)
         unlink(path);
     }
     r->random.state = seed;
+    r->empty = seed % 3 == 0;
     r->disk = simdisk_new(seed * 1000003 + salt);
     r->sectors = r->sectors_wanted = IMAGE_BLOCKS * 8;
     for (size_t s = 0; s < SECTORS_MAX; s++) {
-        note(r, s, s < r->sectors && s / 8 % 4 != 3 ? s + 1 : 0, true);
+        note(r, s, !r->empty && s < r->sectors && s / 8 % 4 != 3 ? s + 1 : 0, true);
         r->flushed[s] = r->now;
     }
 }

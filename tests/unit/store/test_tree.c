@@ -179,6 +179,66 @@ static void clones_share_and_part(void **state)
     volume_unref(b);
 }
 
+static void an_empty_volume_is_zeros_and_then_what_is_written(void **state)
+{
+    struct tree_test *t = *state;
+    uint8_t *expected = xcalloc(1, IMAGE_BYTES);
+    char kept[STORE_NAME_SIZE];
+    struct store_snapshot_info *infos;
+    struct error error;
+    size_t count;
+
+    assert_int_equal(store_volume_create(t->f.store, "e", 0, &error), -EINVAL);
+    assert_int_equal(store_volume_create(t->f.store, "e", 1ull << 50, &error), -EFBIG);
+    assert_int_equal(store_volume_create(t->f.store, "image", 4096, &error), -EEXIST);
+    assert_int_equal(store_volume_create(t->f.store, "e", IMAGE_BYTES - 100, &error), 0);
+    struct volume *volume = fixture_volume(&t->f, "e");
+    assert_volume_equals(volume, expected, IMAGE_BYTES);
+    memcpy(expected + 8192, t->image, 4096);
+    assert_int_equal(write_bytes(volume, t->image, 4096, 8192, false), 0);
+    fixture_snapshot(&t->f, "e", "s");
+    assert_int_equal(store_snapshot_list(t->f.store, "e", &infos, &count), 0);
+    assert_int_equal(count, 1); /* it began as nothing, and that has no name */
+    free(infos);
+    assert_int_equal(write_bytes(volume, t->image, 8192, 1 << 20, false), 0);
+    volume_unref(volume);
+    fixture_reopen(&t->f);
+
+    assert_int_equal(store_volume_rollback(t->f.store, "e", "s", kept, &error), 0);
+    volume = fixture_volume(&t->f, "e");
+    assert_volume_equals(volume, expected, IMAGE_BYTES);
+    volume_unref(volume);
+    free(expected);
+}
+
+/* Its lowest layer has a map and nothing below: it is merged like any other. */
+static void the_lowest_layer_of_an_empty_volume_is_merged(void **state)
+{
+    struct tree_test *t = *state;
+    uint8_t *expected = xcalloc(1, IMAGE_BYTES);
+    struct error error;
+    bool more = true;
+
+    assert_int_equal(store_volume_create(t->f.store, "e", IMAGE_BYTES, &error), 0); /* layer 2 */
+    struct volume *volume = fixture_volume(&t->f, "e");
+    memcpy(expected + 4096, t->image, 1 << 20);
+    assert_int_equal(write_bytes(volume, t->image, 1 << 20, 4096, false), 0);
+    fixture_snapshot(&t->f, "e", "s");
+    memcpy(expected + 8192, t->image, 4096);
+    assert_int_equal(write_bytes(volume, t->image, 4096, 8192, false), 0);
+    assert_int_equal(store_snapshot_remove(t->f.store, "e", "s", &error), 0);
+    while (more)
+        assert_int_equal(store_reclaim_step(t->f.store, &more), 0);
+    assert_false(layer_exists(t, 2));
+    assert_volume_equals(volume, expected, IMAGE_BYTES);
+    volume_unref(volume);
+    fixture_reopen(&t->f);
+    volume = fixture_volume(&t->f, "e");
+    assert_volume_equals(volume, expected, IMAGE_BYTES);
+    volume_unref(volume);
+    free(expected);
+}
+
 static void a_name_opens_one_object(void **state)
 {
     struct tree_test *t = *state;
@@ -567,6 +627,8 @@ int main(void)
         TREE_TEST(an_aborted_import_leaves_nothing),
         TREE_TEST(a_name_is_taken_while_its_import_runs),
         TREE_TEST(clones_share_and_part),
+        TREE_TEST(an_empty_volume_is_zeros_and_then_what_is_written),
+        TREE_TEST(the_lowest_layer_of_an_empty_volume_is_merged),
         TREE_TEST(a_name_opens_one_object),
         TREE_TEST(what_cannot_be_is_refused),
         TREE_TEST(a_volume_goes_with_its_layers),
