@@ -30,7 +30,7 @@ void bootfiles_free(struct bootfiles *bootfiles);
 
 struct bootfile_request {
     const struct machine *machine;
-    enum boot_plan_kind kind; /* FILE, CMDLINE or IPXE */
+    enum boot_plan_kind kind; /* FILE, CMDLINE, IPXE or IPXE_SAN */
     const char *path;         /* from the boot plan */
     uint32_t server;          /* the address at which the machine reaches us, for what is generated */
     const char *base_url;     /* where the machine finds the other files, for IPXE: "tftp://192.0.2.1/" */

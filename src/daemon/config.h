@@ -46,6 +46,8 @@ struct config {
     bool tftp_enabled;
     uint16_t iscsi_port;
     char *iqn_prefix;
+    unsigned chap_algorithms; /* as CHAP_ALGORITHM_BIT; 0: all that farboot knows */
+    bool discovery_auth;
 };
 
 /* The caller frees with `config_free`. The sentence names the file, the place and what is wrong with it. */

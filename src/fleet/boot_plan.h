@@ -33,6 +33,7 @@ enum boot_plan_kind {
     BOOT_PLAN_FILE,      /* a file of the machine's boot partition, as it is */
     BOOT_PLAN_CMDLINE,   /* the same, rewritten on the way (fleet/template.h) */
     BOOT_PLAN_IPXE,      /* the iPXE script that stands for the boot partition */
+    BOOT_PLAN_IPXE_SAN,  /* the iPXE script that attaches the disk of a machine without boot files */
     BOOT_PLAN_NOT_FOUND, /* nobody's file, or a machine without boot files */
     BOOT_PLAN_REFUSED,   /* somebody else's, or a path nobody honest sends */
 };

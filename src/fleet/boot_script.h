@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "base/text.h"
+#include "fleet/template.h"
 
 enum { BOOT_SCRIPT_INITRAMFS_MAX = 4 };
 
@@ -22,3 +22,7 @@ struct boot_script {
 /* Appends a script that loads kernel and initramfs and starts them. -EINVAL for a command line that iPXE
  * cannot pass on: it has no way to write `${name}` without expanding it. -E2BIG. */
 int boot_script_ipxe(struct text *to, const struct boot_script *script);
+
+/* Appends a script that attaches a machine's disk and starts it like a local one, with what it needs to authenticate
+ * itself: DHCP can hand the disk over, but not a secret. -E2BIG. */
+int boot_script_ipxe_san(struct text *to, const struct disk_location *disk);
