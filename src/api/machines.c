@@ -174,11 +174,11 @@ static json_t *record_json(const struct api *api, const struct machine *machine)
         snprintf(serial, sizeof(serial), "%08x", machine->serial);
     machine_target_name(target, api->options.iqn_prefix, &machine->mac);
     machine_initiator_name(initiator, api->options.iqn_prefix, &machine->mac);
-    return json_pack("{s:s, s:o, s:o, s:o, s:s, s:s, s:I, s:I, s:s, s:s}", "name", machine->name, "mac",
+    return json_pack("{s:s, s:o, s:o, s:o, s:s, s:s, s:I, s:I, s:s, s:s, s:s}", "name", machine->name, "mac",
                      json_mac(&machine->mac), "serial", json_text(serial), "address", json_address(machine->address),
                      "boot", machine_boot_name(machine->boot), "image", machine->image, "size_bytes",
                      (json_int_t)machine->size_bytes, "created", (json_int_t)machine->created_seconds, "target", target,
-                     "initiator", initiator);
+                     "initiator", initiator, "chap", machine_chap_mode_name(machine->chap.mode));
 }
 
 static json_t *machine_json(const struct live *live, const struct api *api, const struct machine *machine)

@@ -4,13 +4,12 @@
 #include "base/log.h"
 
 #include <stdio.h>
-#include <sys/random.h>
 
 void store_name_new(char to[STORE_VOLUME_NAME_SIZE], const char *kind)
 {
     uint64_t number;
 
-    CHECK(getrandom(&number, sizeof(number), 0) == sizeof(number));
+    random_bytes(&number, sizeof(number));
     snprintf(to, STORE_VOLUME_NAME_SIZE, "%s%016llx", kind, (unsigned long long)number);
 }
 

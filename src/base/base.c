@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/random.h>
 
 void check_failed(const char *condition, const char *file, int line)
 {
@@ -54,4 +55,14 @@ bool copy_string(char *to, size_t to_size, const char *from)
     memcpy(to, from, kept);
     to[kept] = '\0';
     return kept == length;
+}
+
+void random_bytes(void *to, size_t length_bytes)
+{
+    /* Up to 256 bytes come whole, once the kernel has gathered enough at its start. */
+    for (size_t done = 0; done < length_bytes;) {
+        size_t part = MIN(length_bytes - done, (size_t)256);
+        CHECK(getrandom((uint8_t *)to + done, part, 0) == (ssize_t)part);
+        done += part;
+    }
 }

@@ -92,6 +92,9 @@ __attribute__((returns_nonnull)) void *xrealloc(void *p, size_t count, size_t si
 __attribute__((malloc, returns_nonnull)) char *xstrdup(const char *s);
 __attribute__((malloc, returns_nonnull, format(printf, 1, 2))) char *xasprintf(const char *format, ...);
 
+/* Bytes that nobody can guess, from the kernel. */
+void random_bytes(void *to, size_t length_bytes);
+
 /* Copies a string into a fixed array and always ends it with NUL. False if it did not fit (the copy is cut). */
 bool copy_string(char *to, size_t to_size, const char *from);
 #define COPY_STRING(array, from) copy_string((array), sizeof(array), (from))

@@ -148,7 +148,9 @@ static struct disk_location locate_disk(const struct opened *opened)
 {
     const struct bootfiles *bootfiles = opened->bootfiles;
     const struct mac *mac = &opened->request->machine->mac;
-    struct disk_location disk = {.server = opened->request->server, .port = bootfiles->iscsi_port};
+    struct disk_location disk = {.server = opened->request->server,
+                                 .port = bootfiles->iscsi_port,
+                                 .chap = disk_chap_of(opened->request->machine)};
 
     machine_initiator_name(disk.initiator, bootfiles->iqn_prefix, mac);
     machine_target_name(disk.target, bootfiles->iqn_prefix, mac);
@@ -289,13 +291,27 @@ static int open_script(struct opened *opened, struct bootfile **file)
     return 0;
 }
 
+/* Needs nothing of the disk but its name. */
+static int open_ipxe_san(struct opened *opened, struct bootfile **file)
+{
+    CLEANUP_TEXT struct text text = text_with_max(SCRIPT_MAX_BYTES);
+    struct disk_location disk = locate_disk(opened);
+    int r = boot_script_ipxe_san(&text, &disk);
+
+    if (r == 0)
+        *file = bootfile_of_text(&text, BOOT_ROLE_FIRMWARE);
+    return r;
+}
+
 static int open_from_disk(struct bootfiles *bootfiles, const struct bootfile_request *request, struct bootfile **file,
                           struct error *error)
 {
     CLEANUP(cleanup_opened)
     struct opened opened = {.bootfiles = bootfiles, .request = request, .error = error};
-    int r = open_partition(&opened);
 
+    if (request->kind == BOOT_PLAN_IPXE_SAN)
+        return open_ipxe_san(&opened, file);
+    int r = open_partition(&opened);
     if (r < 0)
         return r;
     if (is_script(request->kind))

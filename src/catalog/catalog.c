@@ -191,6 +191,11 @@ static int run_machine_update(sqlite3 *db, struct change *change)
     return machines_update(db, CONTAINER_OF(change, struct waited_change, change)->machine);
 }
 
+static int run_machine_set_chap(sqlite3 *db, struct change *change)
+{
+    return machines_set_chap(db, CONTAINER_OF(change, struct waited_change, change)->machine);
+}
+
 static int run_machine_delete(sqlite3 *db, struct change *change)
 {
     return machines_delete(db, CONTAINER_OF(change, struct waited_change, change)->id);
@@ -261,6 +266,15 @@ int catalog_machine_update(struct catalog *catalog, const struct machine *machin
                                    .machine = (struct machine *)machine};
 
     return explain_machine_failure(catalog, machine, submit_and_wait(catalog, &waited), error);
+}
+
+int catalog_machine_set_chap(struct catalog *catalog, const struct machine *machine, struct error *error)
+{
+    struct waited_change waited = {.change = {.run = run_machine_set_chap, .publish = true},
+                                   .machine = (struct machine *)machine};
+    int r = submit_and_wait(catalog, &waited);
+
+    return explain_machine_failure(catalog, machine, r == -EBUSY ? -ENOENT : r, error);
 }
 
 int catalog_machine_delete(struct catalog *catalog, uint64_t id, struct error *error)

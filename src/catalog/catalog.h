@@ -14,7 +14,8 @@
 struct catalog;
 struct catalog_snapshot;
 
-/* Opens (creating, migrating) the database file at `path` and starts its writer thread. */
+/* Opens (creating, migrating) the database file at `path`, which holds secrets and is made unreadable to others, and
+ * starts its writer thread. */
 int catalog_open(const char *path, struct catalog **catalog, struct error *error);
 void catalog_close(struct catalog *catalog);
 
@@ -42,8 +43,10 @@ const struct image *catalog_images(const struct catalog_snapshot *snapshot, size
 
 /* -EEXIST with the sentence when name, MAC, address or serial is taken. `id` is filled, its disks' too. */
 int catalog_machine_insert(struct catalog *catalog, struct machine *machine, struct error *error);
-/* All columns by `id`; its disks stay. */
+/* All columns by `id`, but neither its disks nor `chap`. */
 int catalog_machine_update(struct catalog *catalog, const struct machine *machine, struct error *error);
+/* Its `chap` alone, by `id`; nothing else changes that. */
+int catalog_machine_set_chap(struct catalog *catalog, const struct machine *machine, struct error *error);
 int catalog_machine_delete(struct catalog *catalog, uint64_t id, struct error *error);
 /* -EEXIST when its name or LUN is taken. `id` is filled. */
 int catalog_disk_insert(struct catalog *catalog, uint64_t machine_id, struct machine_disk *disk, struct error *error);

@@ -3,7 +3,9 @@
 #include "base/embedded.h"
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 extern const struct embedded_file catalog_schema[];
 
@@ -88,10 +90,38 @@ static int migrate(sqlite3 *db, const char *path, struct error *error)
     return 0;
 }
 
+/* Makes the file if there is none, before anybody could open it, and takes rights away that an older farboot left.
+ * SQLite gives the files beside it (-wal, -shm) the rights of this one when it makes them. */
+static int make_private(const char *path, int flags)
+{
+    CLEANUP_FD int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+    struct stat st;
+
+    if (fd < 0)
+        return errno == ENOENT && !flags ? 0 : -errno;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    return st.st_mode & 0077 && fchmod(fd, 0600) < 0 ? -errno : 0;
+}
+
+static int make_all_private(const char *path)
+{
+    CLEANUP_FREE char *wal = xasprintf("%s-wal", path);
+    CLEANUP_FREE char *shm = xasprintf("%s-shm", path);
+    int r = make_private(path, O_CREAT);
+
+    if (r == 0)
+        r = make_private(wal, 0);
+    return r < 0 ? r : make_private(shm, 0);
+}
+
 int database_open(const char *path, sqlite3 **db, struct error *error)
 {
     sqlite3 *opened = NULL;
+    int made = make_all_private(path);
 
+    if (made < 0)
+        return error_set_errno(error, made, "%s: cannot be made unreadable to others", path);
     if (sqlite3_open_v2(path, &opened, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK) {
         int r = error_set(error, -EIO, "%s: %s", path, sqlite3_errmsg(opened));
         sqlite3_close(opened);

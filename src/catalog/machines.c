@@ -17,13 +17,18 @@ static void read_machine(sqlite3_stmt *row, struct machine *machine)
     machine->size_bytes = column_u64(row, 8);
     machine->created_seconds = column_u64(row, 9);
     COPY_STRING(machine->image, column_text(row, 10));
+    if (!machine_chap_mode_from_name(column_text(row, 11), &machine->chap.mode))
+        machine->chap.mode = MACHINE_CHAP_OFF;
+    COPY_STRING(machine->chap.secret, column_text(row, 12));
+    COPY_STRING(machine->chap.target_secret, column_text(row, 13));
 }
 
 int machines_load(sqlite3 *db, struct machine **machines, size_t *count)
 {
     CLEANUP_STATEMENT sqlite3_stmt *row = database_prepare(
         db, "SELECT m.id, m.name, m.mac, m.serial, m.address, m.boot, m.image_id, m.volume, m.size_bytes,"
-            " m.created_seconds, i.name FROM machine m JOIN image i ON i.id = m.image_id ORDER BY m.name");
+            " m.created_seconds, i.name, c.mode, c.secret, c.target_secret FROM machine m"
+            " JOIN image i ON i.id = m.image_id LEFT JOIN chap c ON c.machine_id = m.id ORDER BY m.name");
     int step;
 
     *machines = NULL;
@@ -51,6 +56,19 @@ static void bind_machine(sqlite3_stmt *statement, const struct machine *machine)
     bind_u64(statement, 9, machine->created_seconds);
 }
 
+int machines_set_chap(sqlite3 *db, const struct machine *machine)
+{
+    CLEANUP_STATEMENT sqlite3_stmt *statement = database_prepare(
+        db, "INSERT INTO chap (machine_id, mode, secret, target_secret) VALUES (?1, ?2, ?3, ?4)"
+            " ON CONFLICT (machine_id) DO UPDATE SET mode = ?2, secret = ?3, target_secret = ?4");
+
+    bind_u64(statement, 1, machine->id);
+    bind_text(statement, 2, machine_chap_mode_name(machine->chap.mode));
+    bind_text(statement, 3, machine->chap.secret);
+    bind_text(statement, 4, machine->chap.target_secret);
+    return database_run(statement);
+}
+
 int machines_insert(sqlite3 *db, struct machine *machine)
 {
     CLEANUP_STATEMENT sqlite3_stmt *statement = database_prepare(
@@ -64,7 +82,9 @@ int machines_insert(sqlite3 *db, struct machine *machine)
     machine->id = (uint64_t)sqlite3_last_insert_rowid(db);
     for (unsigned i = 0; r == 0 && i < machine->disk_count; i++)
         r = disks_insert(db, machine->id, &machine->disks[i]);
-    return r ?: volumes_drop_pending(db, machine->volume);
+    if (r == 0 && machine->chap.secret[0])
+        r = machines_set_chap(db, machine);
+    return r < 0 ? r : volumes_drop_pending(db, machine->volume);
 }
 
 int machines_update(sqlite3 *db, const struct machine *machine)

@@ -12,4 +12,6 @@ int machines_load(sqlite3 *db, struct machine **machines, size_t *count);
 int machines_insert(sqlite3 *db, struct machine *machine);
 /* Without its disks. -ENOENT when there is none of that id. */
 int machines_update(sqlite3 *db, const struct machine *machine);
+/* Its `chap`, by `id`. -EBUSY when there is no such machine. */
+int machines_set_chap(sqlite3 *db, const struct machine *machine);
 int machines_delete(sqlite3 *db, uint64_t id); /* its volumes become pending */

@@ -64,6 +64,7 @@ int machine_add_command(const struct arguments *arguments);
 int machine_list_command(const struct arguments *arguments);
 int machine_show_command(const struct arguments *arguments);
 int machine_set_command(const struct arguments *arguments);
+int machine_chap_command(const struct arguments *arguments);
 int machine_remove_command(const struct arguments *arguments);
 int snapshot_create_command(const struct arguments *arguments);
 int snapshot_list_command(const struct arguments *arguments);

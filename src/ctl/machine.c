@@ -286,6 +286,7 @@ static void print_machine(const json_t *machine)
     print_line("boots from", json_member_text(machine, "boot"));
     print_line("target", json_member_text(machine, "target"));
     print_line("initiator", json_member_text(machine, "initiator"));
+    print_line("CHAP", json_member_text(machine, "chap"));
     print_users(machine);
     print_line("stage", or_dash(json_member_text(machine, "stage")));
     print_stages(machine);

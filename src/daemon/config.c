@@ -5,13 +5,14 @@
 #include "daemon/config.h"
 
 #include "base/text.h"
+#include "iscsi/chap.h"
 
 #include <cyaml/cyaml.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <yaml.h>
 
-enum { INTERFACES_MAX = 16, SUBNETS_MAX = 64, LEASE_SECONDS_MIN = 60, LEASE_SECONDS_DEFAULT = 3600 };
+enum { INTERFACES_MAX = 16, SUBNETS_MAX = 64, LEASE_SECONDS_MIN = 60, LEASE_SECONDS_DEFAULT = 3600, CHAP_ALGORITHMS_LISTED_MAX = 8 };
 
 #define DEFAULT_USER "farboot"
 #define DEFAULT_STORE "/var/lib/farboot"
@@ -49,6 +50,9 @@ struct yaml_tftp {
 struct yaml_iscsi {
     uint16_t *port;
     char *iqn_prefix;
+    char **chap_algorithms;
+    unsigned chap_algorithms_count;
+    bool *discovery_auth;
 };
 
 struct yaml_config {
@@ -98,6 +102,9 @@ static const cyaml_schema_field_t tftp_fields[] = {
 static const cyaml_schema_field_t iscsi_fields[] = {
     CYAML_FIELD_UINT_PTR("port", OPTIONAL_PTR, struct yaml_iscsi, port),
     CYAML_FIELD_STRING_PTR("iqn_prefix", OPTIONAL_PTR, struct yaml_iscsi, iqn_prefix, 0, 180),
+    CYAML_FIELD_SEQUENCE("chap_algorithms", OPTIONAL_PTR, struct yaml_iscsi, chap_algorithms, &string_entry, 1,
+                         CHAP_ALGORITHMS_LISTED_MAX),
+    CYAML_FIELD_BOOL_PTR("discovery_auth", OPTIONAL_PTR, struct yaml_iscsi, discovery_auth),
     CYAML_FIELD_END,
 };
 
@@ -289,6 +296,21 @@ static bool is_iqn_prefix(const char *text)
     return text[length] && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789.:-") == strlen(text);
 }
 
+static int read_chap_algorithms(const char *path, const struct yaml_iscsi *yaml, struct config *config,
+                                struct error *error)
+{
+    enum chap_algorithm algorithm;
+
+    for (unsigned i = 0; i < yaml->chap_algorithms_count; i++) {
+        const char *name = yaml->chap_algorithms[i];
+        if (!chap_algorithm_from_name(name, &algorithm))
+            return error_set(error, -EINVAL, "%s: iscsi: chap_algorithms: \"%s\" is none of md5, sha1, sha256, sha3-256",
+                             path, name);
+        config->chap_algorithms |= CHAP_ALGORITHM_BIT(algorithm);
+    }
+    return 0;
+}
+
 static int read_iscsi(const char *path, const struct yaml_iscsi *yaml, struct config *config, struct error *error)
 {
     if (yaml->port)
@@ -302,7 +324,9 @@ static int read_iscsi(const char *path, const struct yaml_iscsi *yaml, struct co
         free(config->iqn_prefix);
         config->iqn_prefix = xstrdup(yaml->iqn_prefix);
     }
-    return 0;
+    if (yaml->discovery_auth)
+        config->discovery_auth = *yaml->discovery_auth;
+    return read_chap_algorithms(path, yaml, config, error);
 }
 
 static struct config *config_with_defaults(const struct yaml_config *yaml)

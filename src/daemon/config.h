@@ -47,6 +47,8 @@ struct config {
     uint16_t iscsi_port;
     char *iqn_prefix;
     char *program_folder; /* iPXE's files */
+    unsigned chap_algorithms; /* as CHAP_ALGORITHM_BIT; 0: all that farboot knows */
+    bool discovery_auth;
 };
 
 /* The caller frees with `config_free`. The sentence names the file, the place and what is wrong with it. */

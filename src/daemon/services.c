@@ -231,6 +231,8 @@ static int start_iscsi(struct services *s, struct error *error)
         .store = s->store,
         .events = s->sink,
         .iqn_prefix = s->config->iqn_prefix,
+        .chap_algorithms = s->config->chap_algorithms,
+        .discovery_needs_chap = s->config->discovery_auth,
     };
     int r = iscsi_service_open(&options, &s->iscsi);
 

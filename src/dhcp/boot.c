@@ -72,7 +72,8 @@ static bool add_ipxe(struct dhcp_answer *answer, const struct dhcp_context *cont
     char initiator[IQN_SIZE];
 
     reply->siaddr = context->server_address;
-    if (context->machine->boot == MACHINE_BOOT_SAN)
+    /* A secret does not go into DHCP: with CHAP the disk is named by a script. */
+    if (context->machine->boot == MACHINE_BOOT_SAN && context->machine->chap.mode == MACHINE_CHAP_OFF)
         put_root_path(reply, context);
     else
         COPY_STRING(reply->file, IPXE_SCRIPT);

@@ -226,7 +226,9 @@ struct boot_plan boot_plan_decide(const char *path, size_t length_bytes, const s
     memmove(plan.path, plan.path + prefix.length_bytes, strlen(plan.path + prefix.length_bytes) + 1);
     learn_serial(&plan, &prefix);
     plan.kind = kind_of_path(plan.path, &plan.machine->mac);
-    if (plan.machine->boot == MACHINE_BOOT_SAN && plan.kind != BOOT_PLAN_PROGRAM)
+    if (plan.machine->boot == MACHINE_BOOT_SAN && plan.kind == BOOT_PLAN_IPXE)
+        plan.kind = BOOT_PLAN_IPXE_SAN;
+    else if (plan.machine->boot == MACHINE_BOOT_SAN && plan.kind != BOOT_PLAN_PROGRAM)
         give_up(&plan, BOOT_PLAN_NOT_FOUND,
                 "this machine boots from its disk (boot: san), without boot files");
     return plan;

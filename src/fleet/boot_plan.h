@@ -33,6 +33,7 @@ enum boot_plan_kind {
     BOOT_PLAN_FILE,      /* a file of the machine's boot partition, as it is */
     BOOT_PLAN_CMDLINE,   /* the same, rewritten on the way (fleet/template.h) */
     BOOT_PLAN_IPXE,      /* the script that stands for the boot partition, as iPXE wants it */
+    BOOT_PLAN_IPXE_SAN,  /* the iPXE script that attaches the disk of a machine without boot files */
     BOOT_PLAN_PXELINUX,  /* as PXELINUX and U-Boot want it */
     BOOT_PLAN_GRUB,      /* as GRUB wants it */
     BOOT_PLAN_PROGRAM,   /* no file of the machine's: the boot program of its firmware (fleet/boot_program.h) */

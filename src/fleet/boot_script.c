@@ -132,6 +132,28 @@ int boot_script_ipxe(struct text *to, const struct boot_script *script)
     return to->failed ? -E2BIG : 0;
 }
 
+/* ---- iPXE, a disk like a local one ---- */
+
+static void append_setting(struct text *to, const char *name, const char *value)
+{
+    if (*value)
+        text_appendf(to, "set %s %s\n", name, value);
+}
+
+int boot_script_ipxe_san(struct text *to, const struct disk_location *disk)
+{
+    char server[INET_TEXT_SIZE];
+
+    text_append(to, "#!ipxe\n");
+    append_setting(to, "initiator-iqn", disk->initiator);
+    append_setting(to, "username", disk->chap.user);
+    append_setting(to, "password", disk->chap.secret);
+    append_setting(to, "reverse-username", disk->chap.target_user);
+    append_setting(to, "reverse-password", disk->chap.target_secret);
+    text_appendf(to, "sanboot iscsi:%s::%u:0:%s\n", inet_format(server, disk->server), disk->port, disk->target);
+    return to->failed ? -E2BIG : 0;
+}
+
 /* ---- PXELINUX, U-Boot ---- */
 
 /* U-Boot expands `${name}` and `$(name)` in what it hands to the kernel, and takes `\\` for an escape. */

@@ -26,6 +26,33 @@ bool machine_boot_from_name(const char *name, enum machine_boot *boot)
     return false;
 }
 
+static const char *const chap_mode_names[] = {
+    [MACHINE_CHAP_OFF] = "off",
+    [MACHINE_CHAP_ON] = "on",
+    [MACHINE_CHAP_MUTUAL] = "mutual",
+};
+
+const char *machine_chap_mode_name(enum machine_chap_mode mode)
+{
+    return chap_mode_names[mode];
+}
+
+bool machine_chap_mode_from_name(const char *name, enum machine_chap_mode *mode)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(chap_mode_names); i++) {
+        if (strcmp(chap_mode_names[i], name) == 0) {
+            *mode = (enum machine_chap_mode)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *machine_chap_user(char to[MAC_TEXT_SIZE], const struct mac *mac)
+{
+    return mac_format(to, mac, '-');
+}
+
 static const char *format_name(char to[IQN_SIZE], const char *iqn_prefix, const char *role, const struct mac *mac)
 {
     char text[MAC_TEXT_SIZE];

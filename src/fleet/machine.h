@@ -7,6 +7,7 @@
 
 #include "base/inet.h"
 #include "base/mac.h"
+#include "fleet/secret.h"
 
 enum { NAME_SIZE = 64, IQN_SIZE = 224 };
 
@@ -32,6 +33,22 @@ struct machine_disk {
     uint64_t created_seconds;
 };
 
+/* How a machine and farboot prove to each other who they are when its disk is attached (CHAP). */
+enum machine_chap_mode {
+    MACHINE_CHAP_OFF,
+    MACHINE_CHAP_ON,     /* the machine proves who it is */
+    MACHINE_CHAP_MUTUAL, /* and farboot does, when asked */
+};
+
+struct machine_chap {
+    enum machine_chap_mode mode;
+    char secret[SECRET_SIZE]; /* the machine's; empty until one was made */
+    char target_secret[SECRET_SIZE]; /* farboot's towards this machine; never the same */
+};
+
+/* What farboot calls itself towards a machine. */
+#define MACHINE_CHAP_TARGET_USER "farboot"
+
 struct machine {
     uint64_t id;
     char name[NAME_SIZE];
@@ -46,6 +63,7 @@ struct machine {
     uint64_t created_seconds;
     struct machine_disk disks[MACHINE_DISKS_MAX]; /* by LUN */
     unsigned disk_count;
+    struct machine_chap chap;
 };
 
 struct image {
@@ -61,6 +79,11 @@ struct image {
 
 const char *machine_boot_name(enum machine_boot boot);
 bool machine_boot_from_name(const char *name, enum machine_boot *boot);
+
+const char *machine_chap_mode_name(enum machine_chap_mode mode);
+bool machine_chap_mode_from_name(const char *name, enum machine_chap_mode *mode);
+/* What it calls itself in CHAP: its MAC address with dashes, which a new name does not change. Gives `to`. */
+const char *machine_chap_user(char to[MAC_TEXT_SIZE], const struct mac *mac);
 
 /* `PREFIX:root:dc-a6-32-01-02-03`: the target that is its disk. Gives `to`. */
 const char *machine_target_name(char to[IQN_SIZE], const char *iqn_prefix, const struct mac *mac);

@@ -68,6 +68,31 @@ static bool is_dropped(const struct word *word)
            (word_starts(word, "init=") && word_ends(word, "/firstboot"));
 }
 
+struct disk_chap disk_chap_of(const struct machine *machine)
+{
+    struct disk_chap chap = {0};
+    char user[MAC_TEXT_SIZE];
+
+    if (machine->chap.mode == MACHINE_CHAP_OFF)
+        return chap;
+    COPY_STRING(chap.user, machine_chap_user(user, &machine->mac));
+    COPY_STRING(chap.secret, machine->chap.secret);
+    if (machine->chap.mode == MACHINE_CHAP_MUTUAL) {
+        COPY_STRING(chap.target_user, MACHINE_CHAP_TARGET_USER);
+        COPY_STRING(chap.target_secret, machine->chap.target_secret);
+    }
+    return chap;
+}
+
+/* The words of open-iscsi's initramfs; dracut takes them too. Names and secrets need no quotes (fleet/secret.h). */
+static void append_chap_words(struct text *to, const struct disk_chap *chap)
+{
+    if (chap->user[0])
+        text_appendf(to, " iscsi_username=%s iscsi_password=%s", chap->user, chap->secret);
+    if (chap->target_user[0])
+        text_appendf(to, " iscsi_in_username=%s iscsi_in_password=%s", chap->target_user, chap->target_secret);
+}
+
 static void append_disk_words(struct text *to, const struct disk_location *disk)
 {
     char server[INET_TEXT_SIZE];
@@ -76,6 +101,7 @@ static void append_disk_words(struct text *to, const struct disk_location *disk)
                  disk->target, inet_format(server, disk->server));
     if (disk->port != ISCSI_PORT_DEFAULT)
         text_appendf(to, " iscsi_target_port=%u", disk->port);
+    append_chap_words(to, &disk->chap);
 }
 
 static bool ends_in_word(const struct text *t, size_t line_start)

@@ -14,12 +14,24 @@ enum {
     ISCSI_PORT_DEFAULT = 3260,
 };
 
+/* How it authenticates itself there (CHAP). An empty `user` or `target_user`: not at all, or not both ways. */
+struct disk_chap {
+    char user[NAME_SIZE];
+    char secret[SECRET_SIZE];
+    char target_user[NAME_SIZE];
+    char target_secret[SECRET_SIZE];
+};
+
+/* That of the machine's record. */
+struct disk_chap disk_chap_of(const struct machine *machine);
+
 /* Where a machine's disk is: what its initramfs must be told. */
 struct disk_location {
     char initiator[IQN_SIZE];
     char target[IQN_SIZE];
     uint32_t server;
     uint16_t port;
+    struct disk_chap chap;
 };
 
 /*

@@ -148,7 +148,7 @@ void connection_open(struct iscsi_loop *loop, int fd, const struct sockaddr_in *
     }
     link_connection(loop, c);
     c->login = xcalloc(1, sizeof(*c->login));
-    login_init(c->login, ISCSI_PORTAL_GROUP);
+    login_init(c->login, ISCSI_PORTAL_GROUP, &loop->service->chap_policy);
     c->timer = loop_timer_new(loop->loop, on_timeout, c);
     loop_timer_set(c->timer, LOGIN_TIMEOUT_MS);
     c->stream = stream_new(loop->pool, fd, &connection_handler, c);

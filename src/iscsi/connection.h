@@ -39,6 +39,7 @@ struct iscsi_service {
     struct iscsi_loop loops[ISCSI_LOOPS_MAX];
     unsigned next_loop;
     struct registry registry;
+    struct chap_policy chap_policy;
     atomic_size_t buffered_bytes; /* data-out of all sessions */
 
     pthread_mutex_t disks_lock; /* guards `disks`; held while a volume is opened, so only taken on workers */

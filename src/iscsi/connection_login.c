@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "iscsi/access.h"
 
+#include <openssl/crypto.h>
 #include <stdio.h>
 
 enum { FIRMWARE_RECV_BYTES = 65536 /* iPXE takes 8 KiB, UEFI 64; operating systems take more */ };
@@ -89,8 +90,34 @@ static enum login_status decide_access(struct connection *c, const struct catalo
     return access_status(access);
 }
 
+/* What a machine's initiator must prove to know. False: nothing. */
+static bool fill_account(const struct machine *machine, struct chap_account *account)
+{
+    const struct machine_chap *chap = &machine->chap;
+
+    if (chap->mode == MACHINE_CHAP_OFF)
+        return false;
+    machine_chap_user(account->user, &machine->mac);
+    COPY_STRING(account->secret, chap->secret);
+    if (chap->mode == MACHINE_CHAP_MUTUAL) {
+        COPY_STRING(account->target_user, MACHINE_CHAP_TARGET_USER);
+        COPY_STRING(account->target_secret, chap->target_secret);
+    }
+    return true;
+}
+
+static bool account_of_session(struct connection *c, const struct catalog_snapshot *snapshot,
+                               struct chap_account *account)
+{
+    bool discovery = c->login->parameters.discovery;
+    const struct machine *machine = discovery ? machine_of_peer(c, snapshot) : &c->machine;
+
+    return machine && fill_account(machine, account);
+}
+
 static void identify(struct connection *c)
 {
+    struct chap_account account = {0};
     CLEANUP(cleanup_catalog_snapshot)
     const struct catalog_snapshot *snapshot = catalog_read(c->loop->service->options.catalog);
     enum login_status status = LOGIN_SUCCESS;
@@ -98,9 +125,17 @@ static void identify(struct connection *c)
     c->is_firmware = access_is_firmware_name(c->login->parameters.initiator_name);
     if (!c->login->parameters.discovery)
         status = decide_access(c, snapshot);
+    bool needs_chap = status == LOGIN_SUCCESS && account_of_session(c, snapshot, &account);
+    if (c->login->parameters.discovery && c->loop->service->options.discovery_needs_chap && !needs_chap) {
+        c->login->reason =
+            "discovery needs CHAP (iscsi: discovery_auth), which is on for no machine of that name";
+        status = LOGIN_AUTHENTICATION_FAILURE;
+    }
     if (status == LOGIN_SUCCESS)
         copy_to_entry(c);
-    connection_handle_login(c, login_identified(c->login, status, c->machine.id ? c->machine.name : NULL));
+    connection_handle_login(c, login_identified(c->login, status, c->machine.id ? c->machine.name : NULL,
+                                                needs_chap ? &account : NULL));
+    OPENSSL_cleanse(&account, sizeof(account));
 }
 
 /* TargetName and TargetAddress of the disks that this initiator may see (RFC 7143 appendix C). */
@@ -240,6 +275,8 @@ void connection_handle_login(struct connection *c, enum login_outcome outcome)
         return;
     case LOGIN_REFUSED:
         log_debug("iscsi: login refused: %s", login_status_text(c->login->status));
+        if (c->login->reason)
+            connection_tell_refused(c, c->login->reason);
         send_login_reply(c);
         if (c->phase != PHASE_GONE)
             connection_leave(c);

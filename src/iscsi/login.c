@@ -1,5 +1,7 @@
 #include "iscsi/login.h"
 
+#include <openssl/crypto.h>
+
 enum {
     CSG_SHIFT = 2,
     STAGE_MASK = 3,
@@ -21,7 +23,10 @@ enum rule {
     RULE_AND,
     RULE_DIGEST, /* the first of the list that we have */
     RULE_AUTH,
-    RULE_NAME, /* a declared text */
+    RULE_CHAP,    /* a step of the authentication (RFC 7143 12.1.3) */
+    RULE_TASKS,   /* TaskReporting: the one way that RFC 3720 knew */
+    RULE_IGNORED, /* the initiator says it; it changes nothing */
+    RULE_NAME,    /* a declared text */
     RULE_SESSION_TYPE,
     RULE_NO,     /* obsolete markers: always No (RFC 7143 13.25) */
     RULE_REJECT, /* not during login, or not from an initiator */
@@ -29,8 +34,8 @@ enum rule {
 
 #define AT(member) offsetof(struct session_parameters, member)
 
-/* RFC 7143 section 13, in its order. `ours` is the value that we bring to the combination, and what a key has
- * that was never offered is set by `login_init`. */
+/* RFC 7143 section 13, in its order, and the keys of section 12 that we know. `ours` is the value that we
+ * bring to the combination, and what a key has that was never offered is set by `login_init`. */
 static const struct key {
     const char *name;
     enum rule rule;
@@ -65,7 +70,15 @@ static const struct key {
     {"DataSequenceInOrder", RULE_OR, AT(data_sequence_in_order), 1, 0, 1, true},
     {"ErrorRecoveryLevel", RULE_MIN, AT(error_recovery_level), 0, 0, 2},
     {"SessionType", RULE_SESSION_TYPE, AT(discovery)},
+    {"TaskReporting", RULE_TASKS, .irrelevant_in_discovery = true},
+    {"iSCSIProtocolLevel", RULE_MIN, AT(protocol_level), 1, 0, 31, true},
+    {"X-NodeArchitecture", RULE_IGNORED},
     {"AuthMethod", RULE_AUTH},
+    {"CHAP_A", RULE_CHAP, .at = CHAP_KEY_A},
+    {"CHAP_I", RULE_CHAP, .at = CHAP_KEY_I},
+    {"CHAP_C", RULE_CHAP, .at = CHAP_KEY_C},
+    {"CHAP_N", RULE_CHAP, .at = CHAP_KEY_N},
+    {"CHAP_R", RULE_CHAP, .at = CHAP_KEY_R},
     {"IFMarker", RULE_NO},
     {"OFMarker", RULE_NO},
     {"IFMarkInt", RULE_REJECT},
@@ -79,11 +92,11 @@ static uint32_t *number_of(struct login *login, const struct key *key)
     return (uint32_t *)((char *)&login->parameters + key->at);
 }
 
-void login_init(struct login *login, uint16_t portal_group)
+void login_init(struct login *login, uint16_t portal_group, const struct chap_policy *chap_policy)
 {
     memset(login, 0, sizeof(*login));
+    login->chap_policy = chap_policy;
     login->portal_group = portal_group;
-    login->authenticated = true;
     login->request = text_with_max(ISCSI_TEXT_MAX_BYTES);
     login->reply_text = text_with_max(REPLY_MAX_BYTES);
     login->parameters = (struct session_parameters){
@@ -98,6 +111,7 @@ void login_init(struct login *login, uint16_t portal_group)
         .max_outstanding_r2t = 1,
         .data_pdu_in_order = true,
         .data_sequence_in_order = true,
+        .protocol_level = 1,
     };
 }
 
@@ -105,6 +119,7 @@ void login_free(struct login *login)
 {
     text_free(&login->request);
     text_free(&login->reply_text);
+    OPENSSL_cleanse(&login->account, sizeof(login->account));
 }
 
 /* ---- replies ---- */
@@ -211,12 +226,41 @@ static enum login_status take_digest(struct login *login, const struct key *key,
     return LOGIN_SUCCESS;
 }
 
+static enum login_status fail_authentication(struct login *login, const char *reason)
+{
+    login->reason = reason;
+    return LOGIN_AUTHENTICATION_FAILURE;
+}
+
 static enum login_status take_auth(struct login *login, const struct key *key, const char *value)
 {
-    login->authenticated = iscsi_text_list_has(value, "None");
+    if (!login->authenticated && !iscsi_text_list_has(value, "CHAP"))
+        return fail_authentication(login, "it does not offer CHAP, which this machine is set to");
+    if (login->authenticated && !iscsi_text_list_has(value, "None"))
+        return fail_authentication(login, "it insists on authentication, which this machine is not set to");
     if (!login->authenticated)
-        return LOGIN_AUTHENTICATION_FAILURE;
-    iscsi_text_put(&login->reply_text, key->name, "None");
+        chap_begin(&login->chap, login->chap_policy, &login->account);
+    iscsi_text_put(&login->reply_text, key->name, login->authenticated ? "None" : "CHAP");
+    return LOGIN_SUCCESS;
+}
+
+static enum login_status take_chap(struct login *login, const struct key *key, const char *value)
+{
+    if (login->chap.state == CHAP_UNUSED)
+        return LOGIN_INITIATOR_ERROR;
+    chap_take(&login->chap, (enum chap_key)key->at, value);
+    return LOGIN_SUCCESS;
+}
+
+static enum login_status take_tasks(struct login *login, const struct key *key, const char *value)
+{
+    iscsi_text_put(&login->reply_text, key->name,
+                   iscsi_text_list_has(value, "RFC3720") ? "RFC3720" : "Reject");
+    return LOGIN_SUCCESS;
+}
+
+static enum login_status take_silently(struct login *login, const struct key *key, const char *value)
+{
     return LOGIN_SUCCESS;
 }
 
@@ -248,10 +292,11 @@ static enum login_status take_nothing(struct login *login, const struct key *key
 }
 
 static enum login_status (*const take_by_rule[])(struct login *, const struct key *, const char *) = {
-    [RULE_DECLARED] = take_number, [RULE_MIN] = take_number,     [RULE_MAX] = take_number,
-    [RULE_OR] = take_boolean,      [RULE_AND] = take_boolean,    [RULE_DIGEST] = take_digest,
-    [RULE_AUTH] = take_auth,       [RULE_NAME] = take_name,      [RULE_SESSION_TYPE] = take_session_type,
-    [RULE_NO] = take_marker,       [RULE_REJECT] = take_nothing,
+    [RULE_DECLARED] = take_number, [RULE_MIN] = take_number,       [RULE_MAX] = take_number,
+    [RULE_OR] = take_boolean,      [RULE_AND] = take_boolean,      [RULE_DIGEST] = take_digest,
+    [RULE_AUTH] = take_auth,       [RULE_NAME] = take_name,        [RULE_SESSION_TYPE] = take_session_type,
+    [RULE_NO] = take_marker,       [RULE_REJECT] = take_nothing,   [RULE_CHAP] = take_chap,
+    [RULE_TASKS] = take_tasks,     [RULE_IGNORED] = take_silently,
 };
 
 static enum login_status take_pair(struct login *login, const char *name, const char *value)
@@ -359,12 +404,32 @@ static void declare(struct login *login)
     }
 }
 
+/* One step of the authentication, if it is still to be done. */
+static enum login_status authenticate(struct login *login)
+{
+    bool leaves = login->asked.flags & PDU_TRANSIT;
+
+    if (login->authenticated)
+        return LOGIN_SUCCESS;
+    if (login->stage == LOGIN_OPERATIONAL || (login->chap.state == CHAP_UNUSED && leaves))
+        return fail_authentication(login,
+                                   "it does not authenticate itself, which this machine is set to (CHAP)");
+    if (login->chap.state == CHAP_UNUSED)
+        return LOGIN_SUCCESS;
+    if (chap_answer(&login->chap, &login->reply_text) == CHAP_REFUSED)
+        return fail_authentication(login, login->chap.reason);
+    login->authenticated = login->chap.state == CHAP_PROVED;
+    return LOGIN_SUCCESS;
+}
+
 /* Answers the keys of a request whose sender is known. */
 static enum login_outcome negotiate(struct login *login)
 {
     struct session_parameters *p = &login->parameters;
     enum login_status status = take_pairs(login, false);
 
+    if (status == LOGIN_SUCCESS)
+        status = authenticate(login);
     if (status != LOGIN_SUCCESS)
         return refuse(login, status);
     declare(login);
@@ -373,7 +438,8 @@ static enum login_outcome negotiate(struct login *login)
     text_free(&login->request);
     login->request = text_with_max(ISCSI_TEXT_MAX_BYTES);
     p->first_burst_bytes = MIN(p->first_burst_bytes, p->max_burst_bytes);
-    if (!(login->asked.flags & PDU_TRANSIT))
+    /* Some want to go on with their first request already; who has something to prove stays. */
+    if (!(login->asked.flags & PDU_TRANSIT) || !login->authenticated)
         return end_reply(login, LOGIN_ANSWER);
     if (next_stage(&login->asked) == LOGIN_FULL_FEATURE)
         return LOGIN_FINISH;
@@ -406,11 +472,15 @@ enum login_outcome login_request(struct login *login, const struct pdu *pdu, con
     return status == LOGIN_SUCCESS ? LOGIN_IDENTIFY : refuse(login, status);
 }
 
-enum login_outcome login_identified(struct login *login, enum login_status status, const char *target_alias)
+enum login_outcome login_identified(struct login *login, enum login_status status, const char *target_alias,
+                                    const struct chap_account *account)
 {
     if (status != LOGIN_SUCCESS)
         return refuse(login, status);
     login->identified = true;
+    login->authenticated = !account;
+    if (account)
+        login->account = *account;
     if (!login->parameters.discovery) {
         iscsi_text_put_number(&login->reply_text, "TargetPortalGroupTag", login->portal_group);
         if (target_alias)

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "iscsi/chap.h"
 #include "iscsi/pdu.h"
 #include "iscsi/text.h"
 
@@ -52,6 +53,7 @@ struct session_parameters {
     uint32_t data_pdu_in_order;
     uint32_t data_sequence_in_order;
     uint32_t error_recovery_level;
+    uint32_t protocol_level;
 };
 
 enum digest { DIGEST_NONE, DIGEST_CRC32C };
@@ -72,25 +74,32 @@ struct login {
     enum login_stage stage;
     bool started;
     bool identified;
-    bool declared;       /* our own declarations were sent */
-    bool authenticated;  /* AuthMethod=None was agreed, or never asked about */
+    bool declared;               /* our own declarations were sent */
+    bool authenticated;          /* nothing needs to be proved, or it was */
+    struct chap_account account; /* what is to be proved, unless authenticated */
+    const struct chap_policy *chap_policy;
+    struct chap chap;
     uint64_t seen;       /* keys that came, by their row in the table */
     struct text request; /* what came in PDUs with the C bit */
     struct pdu asked;    /* the request that is being answered */
     uint32_t stat_sn;
     enum login_status status;
+    const char *reason; /* of an authentication failure; continues "cannot log in: " */
 
     struct pdu reply;
     struct text reply_text;
 };
 
-void login_init(struct login *login, uint16_t portal_group);
+/* `chap_policy` outlives it. */
+void login_init(struct login *login, uint16_t portal_group, const struct chap_policy *chap_policy);
 void login_free(struct login *login);
 
 /* One login request with its data segment. */
 enum login_outcome login_request(struct login *login, const struct pdu *pdu, const uint8_t *data);
-/* The caller's decision: LOGIN_SUCCESS or why not. `target_alias` may be NULL. */
-enum login_outcome login_identified(struct login *login, enum login_status status, const char *target_alias);
+/* The caller's decision: LOGIN_SUCCESS or why not. `target_alias` may be NULL. With an `account` the
+ * initiator must prove by CHAP that it knows its secret; NULL: it need not. */
+enum login_outcome login_identified(struct login *login, enum login_status status, const char *target_alias,
+                                    const struct chap_account *account);
 /* `tsih` is not 0 on success. */
 enum login_outcome login_finished(struct login *login, enum login_status status, uint16_t tsih);
 /* The status in words, for logs. */

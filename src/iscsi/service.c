@@ -151,6 +151,8 @@ int iscsi_service_open(const struct iscsi_options *options, struct iscsi_service
     s->options = *options;
     s->iqn_prefix = xstrdup(options->iqn_prefix);
     s->listener = listener;
+    s->chap_policy.algorithms = options->chap_algorithms ? options->chap_algorithms : CHAP_ALGORITHMS_ALL;
+    s->chap_policy.random = random_bytes;
     registry_init(&s->registry);
     pthread_mutex_init(&s->disks_lock, NULL);
     for (unsigned i = 0; i < options->loop_count; i++) {

@@ -15,6 +15,7 @@
 #include "catalog/catalog.h"
 #include "catalog/presence.h"
 #include "fleet/event.h"
+#include "iscsi/chap.h"
 #include "loop/workers.h"
 #include "store/store.h"
 
@@ -26,6 +27,8 @@ struct iscsi_options {
     uint32_t address; /* 0 for any */
     uint16_t port;    /* 0: the system chooses */
     const char *iqn_prefix;
+    unsigned chap_algorithms;  /* as CHAP_ALGORITHM_BIT; 0: all that we know */
+    bool discovery_needs_chap; /* of every initiator, not only of machines that have CHAP on */
     struct loop *control;      /* accepts connections */
     struct loop *const *loops; /* serve them */
     unsigned loop_count;

@@ -24,5 +24,10 @@ void iscsi_text_put(struct text *text, const char *key, const char *value);
 void iscsi_text_put_number(struct text *text, const char *key, uint64_t value);
 /* Decimal or 0x hexadecimal, as RFC 7143 6.1 allows, at most `max`. */
 bool iscsi_text_number(const char *value, uint64_t max, uint64_t *number);
+/* A binary value (RFC 7143 6.1): `0x` and whole bytes in hexadecimal, or `0b` and base64 with its padding.
+ * False if it is anything else, empty, or longer than `max_bytes`. */
+bool iscsi_text_bytes(const char *value, uint8_t *to, size_t max_bytes, size_t *length_bytes);
+/* In hexadecimal, which everybody reads. */
+void iscsi_text_put_bytes(struct text *text, const char *key, const uint8_t *bytes, size_t length_bytes);
 /* Whether a comma-separated list holds `word`. */
 bool iscsi_text_list_has(const char *list, const char *word);

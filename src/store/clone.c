@@ -3,8 +3,6 @@
 
 #include "base/clock.h"
 
-#include <sys/random.h>
-
 enum {
     UUID_VERSION_RANDOM = 0x40,
     UUID_VARIANT = 0x80,
@@ -14,7 +12,7 @@ enum {
 
 void store_make_uuid(uint8_t uuid[16])
 {
-    CHECK(getrandom(uuid, 16, 0) == 16);
+    random_bytes(uuid, 16);
     uuid[6] = (uint8_t)((uuid[6] & 0x0f) | UUID_VERSION_RANDOM); /* RFC 9562 section 5.4 */
     uuid[8] = (uint8_t)((uuid[8] & 0x3f) | UUID_VARIANT);
 }

@@ -2,6 +2,8 @@
 
 #include "iscsi/login.h"
 
+#include <stdio.h>
+
 enum {
     TO_OPERATIONAL = 0x81,
     OPERATIONAL_TO_FULL = 0x87,
@@ -14,11 +16,18 @@ enum {
     "InitiatorName=iqn.2026-11.internal.farboot:machine:dc-a6-32-00-00-01\0"                                 \
     "TargetName=iqn.2026-11.internal.farboot:root:dc-a6-32-00-00-01\0"
 
+static void no_random(void *to, size_t length_bytes)
+{
+    memset(to, 0x5a, length_bytes);
+}
+
+static const struct chap_policy policy = {.algorithms = CHAP_ALGORITHM_BIT(CHAP_SHA256), .random = no_random};
+
 static int setup(void **state)
 {
     struct login *login = xcalloc(1, sizeof(*login));
 
-    login_init(login, 1);
+    login_init(login, 1, &policy);
     *state = login;
     return 0;
 }
@@ -76,7 +85,7 @@ static void linux_logs_in_with_one_request(void **state)
 
     assert_int_equal(outcome, LOGIN_IDENTIFY);
     assert_string_equal(login->parameters.initiator_alias, "pi-01");
-    assert_int_equal(login_identified(login, LOGIN_SUCCESS, "pi-01"), LOGIN_FINISH);
+    assert_int_equal(login_identified(login, LOGIN_SUCCESS, "pi-01", NULL), LOGIN_FINISH);
     assert_int_equal(login_finished(login, LOGIN_SUCCESS, 9), LOGIN_COMPLETE);
     assert_int_equal(login->reply.flags, OPERATIONAL_TO_FULL);
     assert_int_equal(login->reply.lun[5], 1);
@@ -101,7 +110,7 @@ static void ipxe_comes_by_the_security_stage(void **state)
 
     assert_int_equal(say(login, TO_OPERATIONAL, NAMES "SessionType=Normal\0AuthMethod=CHAP,None\0"),
                      LOGIN_IDENTIFY);
-    assert_int_equal(login_identified(login, LOGIN_SUCCESS, NULL), LOGIN_ANSWER);
+    assert_int_equal(login_identified(login, LOGIN_SUCCESS, NULL, NULL), LOGIN_ANSWER);
     assert_int_equal(login->reply.flags, TO_OPERATIONAL);
     assert_string_equal(answer(login, "AuthMethod"), "None");
     assert_string_equal(answer(login, "TargetPortalGroupTag"), "1");
@@ -123,7 +132,7 @@ static void ipxe_comes_by_the_security_stage(void **state)
 static void security_may_lead_straight_to_full_feature(void **state)
 {
     assert_int_equal(say(*state, SECURITY_TO_FULL, NAMES "AuthMethod=None\0"), LOGIN_IDENTIFY);
-    assert_int_equal(login_identified(*state, LOGIN_SUCCESS, NULL), LOGIN_FINISH);
+    assert_int_equal(login_identified(*state, LOGIN_SUCCESS, NULL, NULL), LOGIN_FINISH);
 }
 
 static void discovery_needs_no_target(void **state)
@@ -133,7 +142,7 @@ static void discovery_needs_no_target(void **state)
     assert_int_equal(
         say(login, OPERATIONAL_TO_FULL, "InitiatorName=iqn.x\0SessionType=Discovery\0MaxBurstLength=512\0"),
         LOGIN_IDENTIFY);
-    assert_int_equal(login_identified(login, LOGIN_SUCCESS, NULL), LOGIN_FINISH);
+    assert_int_equal(login_identified(login, LOGIN_SUCCESS, NULL, NULL), LOGIN_FINISH);
     assert_string_equal(answer(login, "MaxBurstLength"), "Irrelevant");
     assert_null(answer(login, "TargetPortalGroupTag"));
 }
@@ -148,7 +157,7 @@ static void keys_may_be_split_over_requests(void **state)
         assert_int_equal(say_bytes(login, CONTINUE, all + i, 1), LOGIN_ANSWER);
     assert_int_equal(login->reply_text.length_bytes, 0);
     assert_int_equal(say_bytes(login, OPERATIONAL_TO_FULL, all + sizeof(all) - 2, 1), LOGIN_IDENTIFY);
-    assert_int_equal(login_identified(login, LOGIN_SUCCESS, NULL), LOGIN_FINISH);
+    assert_int_equal(login_identified(login, LOGIN_SUCCESS, NULL, NULL), LOGIN_FINISH);
     assert_string_equal(answer(login, "MaxBurstLength"), "65536");
 }
 
@@ -195,6 +204,9 @@ static void how_values_are_combined(void **state)
         {"OFMarker=Yes", "OFMarker", "No"},
         {"OFMarkInt=1~2", "OFMarkInt", "Reject"},
         {"SendTargets=All", "SendTargets", "Reject"},
+        {"TaskReporting=FastAbort,RFC3720", "TaskReporting", "RFC3720"},
+        {"TaskReporting=FastAbort", "TaskReporting", "Reject"},
+        {"iSCSIProtocolLevel=2", "iSCSIProtocolLevel", "1"},
         {"X-com.example.key=1", "X-com.example.key", "NotUnderstood"},
         {"RDMAExtensions=No", "RDMAExtensions", "NotUnderstood"},
         {"MaxRecvDataSegmentLength=512", "MaxRecvDataSegmentLength", "262144"},
@@ -205,14 +217,66 @@ static void how_values_are_combined(void **state)
         char request[512];
         memcpy(request, NAMES, sizeof(NAMES) - 1);
         strcpy(request + sizeof(NAMES) - 1, rows[i].offer);
-        login_init(&login, 1);
+        login_init(&login, 1, &policy);
         assert_int_equal(
             say_bytes(&login, OPERATIONAL_TO_FULL, request, sizeof(NAMES) + strlen(rows[i].offer)),
             LOGIN_IDENTIFY);
-        assert_int_equal(login_identified(&login, LOGIN_SUCCESS, NULL), LOGIN_FINISH);
+        assert_int_equal(login_identified(&login, LOGIN_SUCCESS, NULL, NULL), LOGIN_FINISH);
         const char *got = answer(&login, rows[i].key);
         if (!got || !string_equal(got, rows[i].answer))
             fail_msg("%s: answered %s, expected %s", rows[i].offer, got ? got : "nothing", rows[i].answer);
+        login_free(&login);
+    }
+}
+
+/* RFC 7143 section 13, key by key: each is known, and none is answered against its rule. `answer` NULL: it is
+ * declared, or belongs elsewhere in the request. */
+static void every_key_of_the_standard_is_known(void **state)
+{
+    static const struct {
+        const char *key, *value, *answer;
+    } rows[] = {
+        {"HeaderDigest", "None", "None"},
+        {"DataDigest", "None", "None"},
+        {"MaxConnections", "2", "1"},
+        {"SendTargets", "All", "Reject"},
+        {"TargetAlias", "x", "Reject"},
+        {"InitiatorAlias", "x", NULL},
+        {"TargetAddress", "192.0.2.1", "Reject"},
+        {"TargetPortalGroupTag", "2", "1"}, /* rejected, behind our own */
+        {"InitialR2T", "No", "No"},
+        {"ImmediateData", "Yes", "Yes"},
+        {"MaxRecvDataSegmentLength", "8192", "262144"},
+        {"MaxBurstLength", "8192", "8192"},
+        {"FirstBurstLength", "8192", "8192"},
+        {"DefaultTime2Wait", "3", "3"},
+        {"DefaultTime2Retain", "0", "0"},
+        {"MaxOutstandingR2T", "1", "1"},
+        {"DataPDUInOrder", "Yes", "Yes"},
+        {"DataSequenceInOrder", "Yes", "Yes"},
+        {"ErrorRecoveryLevel", "1", "0"},
+        {"SessionType", "Normal", NULL},
+        {"TaskReporting", "RFC3720", "RFC3720"},
+        {"iSCSIProtocolLevel", "1", "1"},
+        {"IFMarker", "Yes", "No"},
+        {"OFMarker", "Yes", "No"},
+        {"IFMarkInt", "1~2", "Reject"},
+        {"OFMarkInt", "1~2", "Reject"},
+        {"X-NodeArchitecture", "x", NULL},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct login login;
+        char request[512];
+        memcpy(request, NAMES, sizeof(NAMES) - 1);
+        int length = snprintf(request + sizeof(NAMES) - 1, 128, "%s=%s", rows[i].key, rows[i].value);
+        login_init(&login, 1, &policy);
+        assert_int_equal(say_bytes(&login, OPERATIONAL_TO_FULL, request, sizeof(NAMES) + (size_t)length),
+                         LOGIN_IDENTIFY);
+        assert_int_equal(login_identified(&login, LOGIN_SUCCESS, NULL, NULL), LOGIN_FINISH);
+        const char *got = answer(&login, rows[i].key);
+        if (rows[i].answer ? !got || !string_equal(got, rows[i].answer) : got != NULL)
+            fail_msg("%s: answered %s", rows[i].key, got ? got : "nothing");
         login_free(&login);
     }
 }
@@ -222,7 +286,7 @@ static void the_first_burst_is_no_longer_than_a_burst(void **state)
     struct login *login = *state;
 
     say(login, OPERATIONAL_TO_FULL, NAMES "FirstBurstLength=262144\0MaxBurstLength=8192\0");
-    login_identified(login, LOGIN_SUCCESS, NULL);
+    login_identified(login, LOGIN_SUCCESS, NULL, NULL);
     assert_int_equal(login->parameters.first_burst_bytes, 8192);
 }
 
@@ -253,7 +317,7 @@ static void what_is_refused(void **state)
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct login login;
-        login_init(&login, 1);
+        login_init(&login, 1, &policy);
         enum login_outcome outcome = say_bytes(&login, rows[i].flags, rows[i].text, rows[i].length);
         if (outcome != LOGIN_REFUSED || login.status != rows[i].status)
             fail_msg("%s: outcome %d, status %04x", rows[i].what, outcome, login.status);
@@ -265,8 +329,76 @@ static void what_is_refused(void **state)
 static void only_chap_is_an_authentication_failure(void **state)
 {
     assert_int_equal(say(*state, SECURITY, NAMES "AuthMethod=CHAP\0"), LOGIN_IDENTIFY);
-    assert_int_equal(login_identified(*state, LOGIN_SUCCESS, NULL), LOGIN_REFUSED);
+    assert_int_equal(login_identified(*state, LOGIN_SUCCESS, NULL, NULL), LOGIN_REFUSED);
     assert_int_equal(((struct login *)*state)->status, LOGIN_AUTHENTICATION_FAILURE);
+}
+
+static const struct chap_account account = {.user = "pi", .secret = "correct-secret-1"};
+
+static enum login_outcome begin_chap(struct login *login, uint8_t flags, const char *methods)
+{
+    char text[512];
+
+    memcpy(text, NAMES, sizeof(NAMES) - 1);
+    int length = snprintf(text + sizeof(NAMES) - 1, 64, "AuthMethod=%s", methods);
+    assert_int_equal(say_bytes(login, flags, text, sizeof(NAMES) + (size_t)length), LOGIN_IDENTIFY);
+    return login_identified(login, LOGIN_SUCCESS, NULL, &account);
+}
+
+static void chap_is_demanded_of_a_machine_that_has_it(void **state)
+{
+    struct login *login = *state;
+
+    assert_int_equal(begin_chap(login, SECURITY, "None"), LOGIN_REFUSED);
+    assert_int_equal(login->status, LOGIN_AUTHENTICATION_FAILURE);
+}
+
+static void going_past_the_security_stage_is_refused(void **state)
+{
+    struct login *login = *state;
+
+    assert_int_equal(say(login, OPERATIONAL_TO_FULL, NAMES), LOGIN_IDENTIFY);
+    assert_int_equal(login_identified(login, LOGIN_SUCCESS, NULL, &account), LOGIN_REFUSED);
+    assert_int_equal(login->status, LOGIN_AUTHENTICATION_FAILURE);
+}
+
+static void leaving_the_security_stage_unasked_is_refused(void **state)
+{
+    struct login *login = *state;
+
+    assert_int_equal(say(login, TO_OPERATIONAL, NAMES), LOGIN_IDENTIFY);
+    assert_int_equal(login_identified(login, LOGIN_SUCCESS, NULL, &account), LOGIN_REFUSED);
+    assert_int_equal(login->status, LOGIN_AUTHENTICATION_FAILURE);
+}
+
+static void chap_opens_the_next_stage(void **state)
+{
+    struct login *login = *state;
+    uint8_t challenge[32], response[CHAP_DIGEST_MAX_BYTES];
+    CLEANUP_TEXT struct text request = text_with_max(1024);
+
+    /* iPXE wants to leave at once: it is kept. */
+    assert_int_equal(begin_chap(login, TO_OPERATIONAL, "CHAP,None"), LOGIN_ANSWER);
+    assert_int_equal(login->reply.flags, SECURITY);
+    assert_string_equal(answer(login, "AuthMethod"), "CHAP");
+    assert_int_equal(say(login, TO_OPERATIONAL, "CHAP_A=5,7\0"), LOGIN_ANSWER);
+    assert_string_equal(answer(login, "CHAP_A"), "7");
+    assert_string_equal(answer(login, "CHAP_I"), "90");
+    memset(challenge, 0x5a, sizeof(challenge));
+    size_t length = chap_digest(CHAP_SHA256, 90, account.secret, challenge, sizeof(challenge), response);
+    iscsi_text_put(&request, "CHAP_N", account.user);
+    iscsi_text_put_bytes(&request, "CHAP_R", response, length);
+    assert_int_equal(say_bytes(login, TO_OPERATIONAL, text_string(&request), request.length_bytes),
+                     LOGIN_ANSWER);
+    assert_int_equal(login->reply.flags, TO_OPERATIONAL);
+    assert_int_equal(say(login, OPERATIONAL_TO_FULL, "HeaderDigest=None\0"), LOGIN_FINISH);
+}
+
+static void chap_keys_without_chap_are_an_error(void **state)
+{
+    assert_int_equal(say(*state, SECURITY, NAMES "AuthMethod=None\0CHAP_A=5\0"), LOGIN_IDENTIFY);
+    assert_int_equal(login_identified(*state, LOGIN_SUCCESS, NULL, NULL), LOGIN_REFUSED);
+    assert_int_equal(((struct login *)*state)->status, LOGIN_INITIATOR_ERROR);
 }
 
 static void the_callers_refusal_is_told(void **state)
@@ -274,14 +406,14 @@ static void the_callers_refusal_is_told(void **state)
     struct login *login = *state;
 
     say(login, OPERATIONAL_TO_FULL, NAMES);
-    assert_int_equal(login_identified(login, LOGIN_FORBIDDEN, NULL), LOGIN_REFUSED);
+    assert_int_equal(login_identified(login, LOGIN_FORBIDDEN, NULL, NULL), LOGIN_REFUSED);
     assert_int_equal(login->reply.words[WORD_DATA_SN], 0x02020000);
 }
 
 static void going_back_is_refused(void **state)
 {
     say(*state, OPERATIONAL, NAMES);
-    assert_int_equal(login_identified(*state, LOGIN_SUCCESS, NULL), LOGIN_ANSWER);
+    assert_int_equal(login_identified(*state, LOGIN_SUCCESS, NULL, NULL), LOGIN_ANSWER);
     assert_int_equal(say(*state, SECURITY, "AuthMethod=None\0"), LOGIN_REFUSED);
 }
 
@@ -313,9 +445,15 @@ int main(void)
         WITH_LOGIN(keys_may_be_split_over_requests),
         WITH_LOGIN(text_without_end_is_refused),
         cmocka_unit_test(how_values_are_combined),
+        cmocka_unit_test(every_key_of_the_standard_is_known),
         WITH_LOGIN(the_first_burst_is_no_longer_than_a_burst),
         cmocka_unit_test(what_is_refused),
         WITH_LOGIN(only_chap_is_an_authentication_failure),
+        WITH_LOGIN(chap_is_demanded_of_a_machine_that_has_it),
+        WITH_LOGIN(going_past_the_security_stage_is_refused),
+        WITH_LOGIN(leaving_the_security_stage_unasked_is_refused),
+        WITH_LOGIN(chap_opens_the_next_stage),
+        WITH_LOGIN(chap_keys_without_chap_are_an_error),
         WITH_LOGIN(the_callers_refusal_is_told),
         WITH_LOGIN(going_back_is_refused),
         WITH_LOGIN(another_version_is_refused),

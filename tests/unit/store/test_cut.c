@@ -602,8 +602,8 @@ static void work_on_pair(struct run *r)
     if (store_open(r->folder, simdisk_io(r->disk), &r->store, &r->error))
         return;
     if (import_image(r) == 0 && store_volume_clone(r->store, "i", NULL, "v", 0, &r->error) == 0)
-        r->cloned = store_volume_clone(r->store, "i", NULL, "w", 0, &r->error) == 0;
-    if (r->cloned) {
+        r->made = store_volume_clone(r->store, "i", NULL, "w", 0, &r->error) == 0;
+    if (r->made) {
         fill_both(r, 1001);
         store_snapshot_create_group(r->store, pair, 2, "one", NULL, &r->error);
         store_snapshot_rename_group(r->store, pair, 2, "one", "uno", &r->error);
@@ -657,7 +657,7 @@ static void check_pair(struct run *r)
     CLEANUP_FREE struct store_snapshot_info *left = NULL, *right = NULL;
     size_t count, other_count;
 
-    if (!r->cloned)
+    if (!r->made)
         return;
     assert_int_equal(store_snapshot_list(r->store, "v", &left, &count), 0);
     assert_int_equal(store_snapshot_list(r->store, "w", &right, &other_count), 0);
