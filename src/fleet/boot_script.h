@@ -23,6 +23,6 @@ struct boot_script {
  * cannot pass on: it has no way to write `${name}` without expanding it. -E2BIG. */
 int boot_script_ipxe(struct text *to, const struct boot_script *script);
 
-/* Appends a script that attaches a machine's disk and starts it like a local one, with what it needs to authenticate
- * itself: DHCP can hand the disk over, but not a secret. -E2BIG. */
+/* Appends a script that attaches a machine's disk and starts it like a local one, with what it needs to
+ * authenticate itself: DHCP can hand the disk over, but not a secret. -E2BIG. */
 int boot_script_ipxe_san(struct text *to, const struct disk_location *disk);

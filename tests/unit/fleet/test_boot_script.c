@@ -63,11 +63,34 @@ static void ipxe_does_not_interpret_a_command_line(void **state)
     assert_int_equal(make_script(&refused, "root=x a=${net0/mac}", 0), -EINVAL);
 }
 
+static void a_disk_with_chap_is_attached_by_a_script(void **state)
+{
+    CLEANUP_TEXT struct text text = text_with_max(4096);
+    const struct disk_location disk = {.initiator = "iqn.x:machine:a",
+                                       .target = "iqn.x:root:a",
+                                       .server = 0xc0000201,
+                                       .port = 3262,
+                                       .chap = {.user = "dc-a6-32-01-02-03",
+                                                .secret = "Secret._-0123456",
+                                                .target_user = "farboot",
+                                                .target_secret = "anotherSecret456"}};
+
+    assert_int_equal(boot_script_ipxe_san(&text, &disk), 0);
+    assert_string_equal(text_string(&text), "#!ipxe\n"
+                                            "set initiator-iqn iqn.x:machine:a\n"
+                                            "set username dc-a6-32-01-02-03\n"
+                                            "set password Secret._-0123456\n"
+                                            "set reverse-username farboot\n"
+                                            "set reverse-password anotherSecret456\n"
+                                            "sanboot iscsi:192.0.2.1::3262:0:iqn.x:root:a\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_ipxe_script_loads_and_boots),
         cmocka_unit_test(ipxe_does_not_interpret_a_command_line),
+        cmocka_unit_test(a_disk_with_chap_is_attached_by_a_script),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
