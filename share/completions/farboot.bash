@@ -37,7 +37,7 @@ _farboot() {
         case $COMP_CWORD,$noun,$verb in
         1,*) words="serve status watch image machine snapshot rollback help --socket --version --help" ;;
         2,image,*) words="import list show remove --help" ;;
-        2,machine,*) words="add list show set remove --help" ;;
+        2,machine,*) words="add list show set chap remove --help" ;;
         2,snapshot,*) words="create list remove rename --help" ;;
         2,rollback,*) words=$(_farboot_at) ;;
         2,watch,*) words="$(_farboot_names machine) --json --help" ;;
@@ -45,19 +45,20 @@ _farboot() {
         2,serve,*) words="--config --help" ;;
         2,help,*) words="serve status watch image machine snapshot rollback" ;;
         3,help,image) words="import list show remove" ;;
-        3,help,machine) words="add list show set remove" ;;
+        3,help,machine) words="add list show set chap remove" ;;
         3,image,import)
             COMPREPLY=($(compgen -f -- "$cur"))
             return
             ;;
         3,image,show | 3,image,remove) words=$(_farboot_names image) ;;
-        3,machine,show | 3,machine,set | 3,machine,remove) words=$(_farboot_names machine) ;;
+        3,machine,show | 3,machine,set | 3,machine,chap | 3,machine,remove) words=$(_farboot_names machine) ;;
         3,snapshot,list) words=$(_farboot_names machine) ;;
         3,snapshot,*) words=$(_farboot_at) ;;
         *,snapshot,create) words="--comment --help" ;;
         *,rollback,*) words="--force --json --help" ;;
         *,image,import) words="--name --json --help" ;;
         *,machine,add) words="--image --size --address --serial --boot --json --help" ;;
+        *,machine,chap) words="on mutual off --new-secret --show-secret --force --json --help" ;;
         *,machine,set) words="--name --mac --size --address --serial --boot --json --help" ;;
         *) words="--json --help" ;;
         esac

@@ -1,5 +1,6 @@
 /*
- * How a machine authenticates itself to its disk (CHAP). Its secret is told to nobody but whoever asks for it by name.
+ * How a machine authenticates itself to its disk (CHAP). Its secret is told to nobody but whoever asks for it
+ * by name.
  */
 #include "api/answer.h"
 
@@ -48,8 +49,8 @@ void chap_secret_get(struct api_call *call)
     if (!machine)
         return;
     if (!machine->chap.secret[0]) {
-        error_set(&call->error, -ENOENT, "%s: has no secret yet; farboot machine chap %s on makes one", machine->name,
-                  machine->name);
+        error_set(&call->error, -ENOENT, "%s: has no secret yet; farboot machine chap %s on makes one",
+                  machine->name, machine->name);
         return;
     }
     tell(call->api, machine, "machine.secret-shown", "its CHAP secret was shown to an administrator");
@@ -65,7 +66,8 @@ static bool said(const struct api_call *call, const char *key)
     return json_is_true(json_object_get(call->body, key));
 }
 
-/* A machine that is running has the old secret, or none, and could not come back after the connection was lost. */
+/* A machine that is running has the old secret, or none, and could not come back after the connection was
+ * lost. */
 void chap_set_check(struct api_call *call)
 {
     static const char *const keys[] = {"mode", "new_secret", "force"};
@@ -79,7 +81,8 @@ void chap_set_check(struct api_call *call)
         return;
     if (!said(call, "force") && api_disk_users(call->api, machine->id, &address) > 0)
         error_set(&call->error, -EBUSY,
-                  "%s: its disk is in use by %s, which would not get back to it after a lost connection: shut the machine "
+                  "%s: its disk is in use by %s, which would not get back to it after a lost connection: "
+                  "shut the machine "
                   "down first (or use --force and start it again soon)",
                   machine->name, inet_format(text, address));
 }

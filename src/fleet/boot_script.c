@@ -43,7 +43,8 @@ static bool is_special_word(const struct word *word)
     static const char *const operators[] = {"||", "&&", ";"};
 
     for (size_t i = 0; i < ARRAY_SIZE(operators); i++) {
-        if (word->length_bytes == strlen(operators[i]) && memcmp(word->at, operators[i], word->length_bytes) == 0)
+        if (word->length_bytes == strlen(operators[i]) &&
+            memcmp(word->at, operators[i], word->length_bytes) == 0)
             return true;
     }
     return word->at[0] == '#';
@@ -150,7 +151,8 @@ int boot_script_ipxe_san(struct text *to, const struct disk_location *disk)
     append_setting(to, "password", disk->chap.secret);
     append_setting(to, "reverse-username", disk->chap.target_user);
     append_setting(to, "reverse-password", disk->chap.target_secret);
-    text_appendf(to, "sanboot iscsi:%s::%u:0:%s\n", inet_format(server, disk->server), disk->port, disk->target);
+    text_appendf(to, "sanboot iscsi:%s::%u:0:%s\n", inet_format(server, disk->server), disk->port,
+                 disk->target);
     return to->failed ? -E2BIG : 0;
 }
 

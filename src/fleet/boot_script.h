@@ -30,6 +30,6 @@ int boot_script_pxelinux(struct text *to, const struct boot_script *script);
 /* For GRUB: the same. */
 int boot_script_grub(struct text *to, const struct boot_script *script);
 
-/* Appends a script that attaches a machine's disk and starts it like a local one, with what it needs to authenticate
- * itself: DHCP can hand the disk over, but not a secret. -E2BIG. */
+/* Appends a script that attaches a machine's disk and starts it like a local one, with what it needs to
+ * authenticate itself: DHCP can hand the disk over, but not a secret. -E2BIG. */
 int boot_script_ipxe_san(struct text *to, const struct disk_location *disk);

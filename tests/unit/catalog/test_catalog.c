@@ -343,6 +343,30 @@ static void leases_are_committed_together_and_kept(void **state)
     free(leases);
 }
 
+static void secrets_are_kept_until_the_machine_goes(void **state)
+{
+    struct fixture *f = *state;
+    struct image image = an_image("debian");
+
+    assert_int_equal(catalog_image_insert(f->catalog, &image, NULL), 0);
+    struct machine machine = a_machine(&image, 1);
+    assert_int_equal(catalog_machine_insert(f->catalog, &machine, NULL), 0);
+    machine.chap = (struct machine_chap){MACHINE_CHAP_MUTUAL, "one-secret", "other-secret"};
+    assert_int_equal(catalog_machine_set_chap(f->catalog, &machine, NULL), 0);
+    struct machine renamed = machine;
+    COPY_STRING(renamed.name, "renamed");
+    renamed.chap = (struct machine_chap){0};
+    assert_int_equal(catalog_machine_update(f->catalog, &renamed, NULL), 0);
+    const struct catalog_snapshot *snapshot = catalog_read(f->catalog);
+    const struct machine *found = catalog_machine_by_name(snapshot, "renamed");
+    assert_int_equal(found->chap.mode, MACHINE_CHAP_MUTUAL);
+    assert_string_equal(found->chap.secret, "one-secret");
+    assert_string_equal(found->chap.target_secret, "other-secret");
+    catalog_snapshot_unref(snapshot);
+    assert_int_equal(catalog_machine_delete(f->catalog, machine.id, NULL), 0);
+    assert_int_equal(catalog_machine_set_chap(f->catalog, &machine, NULL), -ENOENT);
+}
+
 struct crowd {
     struct fixture *fixture;
     struct image *image;
@@ -396,6 +420,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_name_and_a_lun_are_a_machines_only_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_disk_that_goes_leaves_its_volume_pending_and_is_remembered, set_up, tear_down),
         cmocka_unit_test_setup_teardown(leases_are_committed_together_and_kept, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(secrets_are_kept_until_the_machine_goes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_a_call_returned_is_visible_to_its_thread, set_up, tear_down),
     };
 

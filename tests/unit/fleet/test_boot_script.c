@@ -104,6 +104,28 @@ static void grub_is_given_quoted_words(void **state)
     assert_string_equal(text_string(&none), "linux '/current/vmlinuz' 'root=x'\nboot\n");
 }
 
+static void a_disk_with_chap_is_attached_by_a_script(void **state)
+{
+    CLEANUP_TEXT struct text text = text_with_max(4096);
+    const struct disk_location disk = {.initiator = "iqn.x:machine:a",
+                                       .target = "iqn.x:root:a",
+                                       .server = 0xc0000201,
+                                       .port = 3262,
+                                       .chap = {.user = "dc-a6-32-01-02-03",
+                                                .secret = "Secret._-0123456",
+                                                .target_user = "farboot",
+                                                .target_secret = "anotherSecret456"}};
+
+    assert_int_equal(boot_script_ipxe_san(&text, &disk), 0);
+    assert_string_equal(text_string(&text), "#!ipxe\n"
+                                            "set initiator-iqn iqn.x:machine:a\n"
+                                            "set username dc-a6-32-01-02-03\n"
+                                            "set password Secret._-0123456\n"
+                                            "set reverse-username farboot\n"
+                                            "set reverse-password anotherSecret456\n"
+                                            "sanboot iscsi:192.0.2.1::3262:0:iqn.x:root:a\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -112,6 +134,7 @@ int main(void)
         cmocka_unit_test(pxelinux_takes_names_from_the_servers_root),
         cmocka_unit_test(u_boot_would_expand_what_it_passes_on),
         cmocka_unit_test(grub_is_given_quoted_words),
+        cmocka_unit_test(a_disk_with_chap_is_attached_by_a_script),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

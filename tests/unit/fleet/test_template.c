@@ -114,6 +114,33 @@ static void another_port_is_named(void **state)
     assert_cmdline("root=x", OURS " iscsi_target_port=3262 root=x", &elsewhere);
 }
 
+static struct machine machine_with_chap(enum machine_chap_mode mode)
+{
+    return (struct machine){
+        .mac = {{0xdc, 0xa6, 0x32, 1, 2, 3}},
+        .chap = {.mode = mode, .secret = "Secret._-0123456", .target_secret = "anotherSecret456"}};
+}
+
+static void secrets_are_handed_over_only_when_chap_is_on(void **state)
+{
+    static const struct {
+        enum machine_chap_mode mode;
+        const char *after;
+    } rows[] = {
+        {MACHINE_CHAP_OFF, OURS " root=x"},
+        {MACHINE_CHAP_ON, OURS " iscsi_username=dc-a6-32-01-02-03 iscsi_password=Secret._-0123456 root=x"},
+        {MACHINE_CHAP_MUTUAL, OURS " iscsi_username=dc-a6-32-01-02-03 iscsi_password=Secret._-0123456 "
+                                   "iscsi_in_username=farboot iscsi_in_password=anotherSecret456 root=x"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct disk_location location = disk;
+        struct machine machine = machine_with_chap(rows[i].mode);
+        location.chap = disk_chap_of(&machine);
+        assert_cmdline("iscsi_password=old root=x", rows[i].after, &location);
+    }
+}
+
 static void what_is_no_command_line_is_refused(void **state)
 {
     CLEANUP_TEXT struct text text = text_with_max(CMDLINE_MAX_BYTES);
@@ -130,6 +157,7 @@ int main(void)
         cmocka_unit_test(command_lines_of_known_systems),
         cmocka_unit_test(odd_command_lines),
         cmocka_unit_test(another_port_is_named),
+        cmocka_unit_test(secrets_are_handed_over_only_when_chap_is_on),
         cmocka_unit_test(what_is_no_command_line_is_refused),
     };
 
