@@ -85,6 +85,10 @@ int call_check_keys(struct api_call *call, const char *const *keys, size_t count
 /* Whoever uses this machine's disk now: their number, the first one's address in `address`. */
 unsigned api_disk_users(struct api *api, uint64_t machine_id, uint32_t *address);
 
+/* What an administrator did to a machine: told without its MAC address, since it says nothing of its boot. */
+PRINTF_LIKE(4, 5)
+void api_tell(struct api *api, const struct machine *machine, const char *kind, const char *format, ...);
+
 /* Who keeps the api alive beside its owner: work that comes home to the control loop. On the control loop. */
 void api_ref(struct api *api);
 void api_unref(struct api *api);
@@ -110,6 +114,13 @@ void machine_get_store(struct api_call *call);
 void machine_set(struct api_call *call);
 void machine_remove_check(struct api_call *call);
 void machine_remove(struct api_call *call);
+void disks_get(struct api_call *call);
+void machine_disks_get(struct api_call *call);
+void disk_add(struct api_call *call);
+void disk_set_check(struct api_call *call);
+void disk_set(struct api_call *call);
+void disk_remove_check(struct api_call *call);
+void disk_remove(struct api_call *call);
 void snapshots_get(struct api_call *call);
 void snapshot_create(struct api_call *call);
 void snapshot_rename(struct api_call *call);

@@ -53,21 +53,6 @@ static void explain(struct api_call *call, const struct machine *machine, const 
         error_set_errno(&call->error, code, "%s: snapshot %s", machine->name, snapshot);
 }
 
-PRINTF_LIKE(4, 5)
-static void tell(struct api *api, const struct machine *machine, const char *kind, const char *format, ...)
-{
-    struct event_sink sink = journal_sink(api->options.journal);
-    struct machine named = *machine;
-    char sentence[200];
-    va_list values;
-
-    va_start(values, format);
-    vsnprintf(sentence, sizeof(sentence), format, values);
-    va_end(values);
-    named.mac = (struct mac){0}; /* it says nothing of a boot */
-    event_post(&sink, &named, NULL, STAGE_NONE, EVENT_INFO, kind, "%s", sentence);
-}
-
 /* The text of a member that must be there and short enough; NULL with the sentence. */
 static const char *text_member(struct api_call *call, const char *key)
 {
@@ -131,7 +116,7 @@ void snapshot_create(struct api_call *call)
         explain(call, machine, name, rc);
         return;
     }
-    tell(call->api, machine, "snapshot.created", "snapshot %s was made", name);
+    api_tell(call->api, machine, "snapshot.created", "snapshot %s was made", name);
     call->reply = json_pack("{s:s, s:s}", "machine", machine->name, "name", name);
 }
 
@@ -153,7 +138,7 @@ void snapshot_rename(struct api_call *call)
         explain(call, machine, rc == -EEXIST ? name : call->item, rc);
         return;
     }
-    tell(call->api, machine, "snapshot.renamed", "snapshot %s is called %s now", call->item, name);
+    api_tell(call->api, machine, "snapshot.renamed", "snapshot %s is called %s now", call->item, name);
     call->reply = json_pack("{s:s, s:s}", "machine", machine->name, "name", name);
 }
 
@@ -177,7 +162,7 @@ void snapshot_remove(struct api_call *call)
         return;
     }
     loop_call(call->api->options.loop, begin_reclaim, call->api->reclaim); /* comes home before the call does */
-    tell(call->api, machine, "snapshot.removed", "snapshot %s was removed", call->item);
+    api_tell(call->api, machine, "snapshot.removed", "snapshot %s was removed", call->item);
     call->reply = json_pack("{s:s, s:s}", "machine", machine->name, "removed", call->item);
 }
 
@@ -240,6 +225,6 @@ void machine_rollback(struct api_call *call)
         return;
     }
     call->error = (struct error){0}; /* of a try that came too early */
-    tell(call->api, machine, "machine.rolled-back", "was rolled back to %s; what was before is %s", snapshot, kept);
+    api_tell(call->api, machine, "machine.rolled-back", "was rolled back to %s; what was before is %s", snapshot, kept);
     call->reply = json_pack("{s:s, s:s, s:s}", "machine", machine->name, "snapshot", snapshot, "kept", kept);
 }
