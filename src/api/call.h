@@ -96,8 +96,8 @@ void api_unref(struct api *api);
 /* The machine that the path names, or NULL with the sentence. */
 const struct machine *call_find_machine(struct api_call *call, const struct catalog_snapshot *snapshot);
 
-/* A list of a volume's snapshots, by age; empty if they cannot be read. Blocks. */
-json_t *snapshots_json(struct store *store, const char *volume);
+/* A list of a machine's snapshots, by age; empty if they cannot be read. Blocks. */
+json_t *snapshots_json(struct store *store, const struct machine *machine);
 
 /* Runs on the loop: answers and frees the call. */
 void call_finish(struct api_call *call);

@@ -280,7 +280,7 @@ static int make_volume(struct store *store, const struct image *image, const str
     if (!image)
         return store_volume_create(store, disk->volume, disk->size_bytes, error);
     int r = store_volume_clone(store, image->volume, NULL, disk->volume, disk->size_bytes, error);
-    return r ?: store_snapshot_remove(store, disk->volume, "pristine", error);
+    return r ?: store_snapshot_remove_group(store, &(const char *){disk->volume}, 1, "pristine", error);
 }
 
 /* As with machines: noted, made, recorded. */

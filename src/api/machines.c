@@ -230,7 +230,7 @@ void machine_get_store(struct api_call *call)
         json_object_set_new(call->reply, "shared_bytes", json_integer((json_int_t)info.shared_bytes));
     }
     disks_add_space(store, machine, json_object_get(call->reply, "disks"));
-    json_object_set_new(call->reply, "snapshots", snapshots_json(store, machine->volume));
+    json_object_set_new(call->reply, "snapshots", snapshots_json(store, machine));
 }
 
 /* ---- adding ---- */

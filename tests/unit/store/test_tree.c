@@ -204,7 +204,7 @@ static void an_empty_volume_is_zeros_and_then_what_is_written(void **state)
     volume_unref(volume);
     fixture_reopen(&t->f);
 
-    assert_int_equal(store_volume_rollback(t->f.store, "e", "s", kept, &error), 0);
+    assert_int_equal(roll_back(t->f.store, "e", "s", kept, &error), 0);
     volume = fixture_volume(&t->f, "e");
     assert_volume_equals(volume, expected, IMAGE_BYTES);
     volume_unref(volume);
@@ -226,7 +226,7 @@ static void the_lowest_layer_of_an_empty_volume_is_merged(void **state)
     fixture_snapshot(&t->f, "e", "s");
     memcpy(expected + 8192, t->image, 4096);
     assert_int_equal(write_bytes(volume, t->image, 4096, 8192, false), 0);
-    assert_int_equal(store_snapshot_remove(t->f.store, "e", "s", &error), 0);
+    assert_int_equal(snapshot_remove(t->f.store, "e", "s", &error), 0);
     while (more)
         assert_int_equal(store_reclaim_step(t->f.store, &more), 0);
     assert_false(layer_exists(t, 2));
