@@ -48,14 +48,15 @@ struct api_interface {
 
 /*
  * What the rest of the daemon answers and does. Each fills at most `max` entries and gives their number; called on the control
- * loop only, never blocking. `disconnect` closes all sessions of a machine, in a moment; from any thread. NULL: there
- * are none.
+ * loop only, never blocking. `disconnect` closes all sessions of a machine, in a moment, and `renew_disks` lets them see what
+ * disks it has now; both from any thread. NULL: there are none.
  */
 struct api_sources {
     size_t (*sessions)(void *arg, struct api_session *to, size_t max);
     size_t (*dhcp_servers)(void *arg, struct api_dhcp_server *to, size_t max);
     size_t (*interfaces)(void *arg, struct api_interface *to, size_t max);
     void (*disconnect)(void *arg, uint64_t machine_id);
+    void (*renew_disks)(void *arg, uint64_t machine_id);
     void *arg;
 };
 

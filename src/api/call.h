@@ -85,6 +85,10 @@ int call_check_keys(struct api_call *call, const char *const *keys, size_t count
 /* Whoever uses this machine's disk now: their number, the first one's address in `address`. */
 unsigned api_disk_users(struct api *api, uint64_t machine_id, uint32_t *address);
 
+/* What an administrator did to a machine: told without its MAC address, since it says nothing of its boot. */
+PRINTF_LIKE(4, 5)
+void api_tell(struct api *api, const struct machine *machine, const char *kind, const char *format, ...);
+
 /* Who keeps the api alive beside its owner: work that comes home to the control loop. On the control loop. */
 void api_ref(struct api *api);
 void api_unref(struct api *api);
@@ -92,8 +96,8 @@ void api_unref(struct api *api);
 /* The machine that the path names, or NULL with the sentence. */
 const struct machine *call_find_machine(struct api_call *call, const struct catalog_snapshot *snapshot);
 
-/* A list of a volume's snapshots, by age; empty if they cannot be read. Blocks. */
-json_t *snapshots_json(struct store *store, const char *volume);
+/* A list of a machine's snapshots, by age; empty if they cannot be read. Blocks. */
+json_t *snapshots_json(struct store *store, const struct machine *machine);
 
 /* Runs on the loop: answers and frees the call. */
 void call_finish(struct api_call *call);
@@ -114,6 +118,13 @@ void chap_get(struct api_call *call);
 void chap_set_check(struct api_call *call);
 void chap_set(struct api_call *call);
 void chap_secret_get(struct api_call *call);
+void disks_get(struct api_call *call);
+void machine_disks_get(struct api_call *call);
+void disk_add(struct api_call *call);
+void disk_set_check(struct api_call *call);
+void disk_set(struct api_call *call);
+void disk_remove_check(struct api_call *call);
+void disk_remove(struct api_call *call);
 void snapshots_get(struct api_call *call);
 void snapshot_create(struct api_call *call);
 void snapshot_rename(struct api_call *call);

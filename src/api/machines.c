@@ -2,6 +2,7 @@
  * Machines: asked about, added, changed, removed.
  */
 #include "api/answer.h"
+#include "api/disks.h"
 #include "api/live.h"
 #include "api/store_names.h"
 
@@ -174,11 +175,12 @@ static json_t *record_json(const struct api *api, const struct machine *machine)
         snprintf(serial, sizeof(serial), "%08x", machine->serial);
     machine_target_name(target, api->options.iqn_prefix, &machine->mac);
     machine_initiator_name(initiator, api->options.iqn_prefix, &machine->mac);
-    return json_pack("{s:s, s:o, s:o, s:o, s:s, s:s, s:I, s:I, s:s, s:s, s:s}", "name", machine->name, "mac",
+    return json_pack("{s:s, s:o, s:o, s:o, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:o}", "name", machine->name, "mac",
                      json_mac(&machine->mac), "serial", json_text(serial), "address", json_address(machine->address),
                      "boot", machine_boot_name(machine->boot), "image", machine->image, "size_bytes",
                      (json_int_t)machine->size_bytes, "created", (json_int_t)machine->created_seconds, "target", target,
-                     "initiator", initiator, "chap", machine_chap_mode_name(machine->chap.mode));
+                     "initiator", initiator, "chap", machine_chap_mode_name(machine->chap.mode),
+                     "disks", disks_json(machine));
 }
 
 static json_t *machine_json(const struct live *live, const struct api *api, const struct machine *machine)
@@ -228,7 +230,8 @@ void machine_get_store(struct api_call *call)
         json_object_set_new(call->reply, "own_bytes", json_integer((json_int_t)info.own_bytes));
         json_object_set_new(call->reply, "shared_bytes", json_integer((json_int_t)info.shared_bytes));
     }
-    json_object_set_new(call->reply, "snapshots", snapshots_json(store, machine->volume));
+    disks_add_space(store, machine, json_object_get(call->reply, "disks"));
+    json_object_set_new(call->reply, "snapshots", snapshots_json(store, machine));
 }
 
 /* ---- adding ---- */
@@ -280,12 +283,16 @@ static int create_machine(struct api_call *call, const struct image *image, stru
     return result;
 }
 
-/* Without the MAC address: what an administrator does to a machine says nothing of its boot. */
-static void tell(struct api *api, const struct machine *machine, const char *kind, const char *sentence)
+void api_tell(struct api *api, const struct machine *machine, const char *kind, const char *format, ...)
 {
     struct event_sink sink = journal_sink(api->options.journal);
     struct machine named = *machine;
+    char sentence[200];
+    va_list values;
 
+    va_start(values, format);
+    vsnprintf(sentence, sizeof(sentence), format, values);
+    va_end(values);
     named.mac = (struct mac){0};
     event_post(&sink, &named, NULL, STAGE_NONE, EVENT_INFO, kind, "%s", sentence);
 }
@@ -298,7 +305,7 @@ static void add_under_lock(struct api_call *call, struct machine *machine)
 
     if (!image || choose_size(call, image, machine) < 0 || create_machine(call, image, machine) < 0)
         return;
-    tell(api, machine, "machine.added", "was added");
+    api_tell(api, machine, "machine.added", "was added");
     call->reply = record_json(api, machine);
 }
 
@@ -351,7 +358,7 @@ static void set_under_lock(struct api_call *call)
     if (read_machine(call, &wanted, false) < 0 || check_growth(call, old, &wanted) < 0 ||
         update_machine(call, old, &wanted) < 0)
         return;
-    tell(api, &wanted, "machine.changed", "was changed");
+    api_tell(api, &wanted, "machine.changed", "was changed");
     call->reply = record_json(api, &wanted);
 }
 
@@ -377,6 +384,23 @@ void machine_remove_check(struct api_call *call)
                   machine->name, inet_format(text, address));
 }
 
+/* Whoever uses its disks has its boot disk open longest: when that is gone, all are free. What stays all the same is swept
+ * at the next start. */
+static int delete_volumes(const struct api_options *options, const struct machine *machine, struct error *error)
+{
+    const char *volumes[MACHINE_LUNS];
+    size_t count = machine_own_volumes(machine, volumes);
+    int first = store_volume_delete(options->store, volumes[0], error);
+
+    if (first == 0)
+        catalog_pending_drop(options->catalog, volumes[0]);
+    for (size_t i = 1; first == 0 && i < count; i++) {
+        if (store_volume_delete(options->store, volumes[i], NULL) == 0)
+            catalog_pending_drop(options->catalog, volumes[i]);
+    }
+    return first;
+}
+
 /* The record first, so that nobody can log in any more. A machine that logged in a moment ago keeps its disk, and
  * gets its record back. */
 static int delete_machine(struct api_call *call, const struct machine *machine)
@@ -386,15 +410,13 @@ static int delete_machine(struct api_call *call, const struct machine *machine)
 
     if (result < 0)
         return result;
-    result = store_volume_delete(options->store, machine->volume, &call->error);
+    result = delete_volumes(options, machine, &call->error);
     if (result == -EBUSY) {
         struct machine restored = *machine;
         error_set(&call->error, -EBUSY, "%s: cannot be removed while its disk is in use: try again when it is off",
                   machine->name);
         catalog_machine_insert(options->catalog, &restored, NULL);
     }
-    if (result == 0)
-        catalog_pending_drop(options->catalog, machine->volume);
     return result;
 }
 
@@ -406,7 +428,7 @@ static void remove_under_lock(struct api_call *call)
 
     if (!machine || delete_machine(call, machine) < 0)
         return;
-    tell(api, machine, "machine.removed", "was removed");
+    api_tell(api, machine, "machine.removed", "was removed");
     call->reply = json_pack("{s:s}", "removed", machine->name);
 }
 

@@ -7,6 +7,7 @@
 #include "base/base.h"
 
 #define STORE_NAME_MACHINE "machine-"
+#define STORE_NAME_DISK "machine-disk-"
 #define STORE_NAME_IMAGE "image-"
 
 enum { STORE_VOLUME_NAME_SIZE = 64 };

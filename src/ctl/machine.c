@@ -235,6 +235,22 @@ static void print_disk(const json_t *machine)
     print_line("disk", line);
 }
 
+static void print_further_disks(const json_t *machine)
+{
+    const json_t *list = json_object_get(machine, "disks"), *disk;
+    char size[16], line[256];
+    size_t i;
+
+    json_array_foreach(list, i, disk) {
+        const char *image = json_member_text(disk, "image");
+        snprintf(line, sizeof(line), "LUN %llu %s, %s%s%s%s%s", (unsigned long long)json_member_u64(disk, "lun"),
+                 json_member_text(disk, "name"), format_size(size, sizeof(size), json_member_u64(disk, "size_bytes")),
+                 *image ? " from " : "", image, json_is_true(json_object_get(disk, "shared")) ? ", shared" : "",
+                 json_is_true(json_object_get(disk, "read_only")) ? ", read-only" : "");
+        print_line(i == 0 ? "more disks" : "", line);
+    }
+}
+
 static void print_stages(const json_t *machine)
 {
     CLEANUP_TEXT struct text line = text_with_max(512);
@@ -282,6 +298,7 @@ static void print_machine(const json_t *machine)
     print_line("now at", json_member_text(machine, "present_address"));
     print_line("image", json_member_text(machine, "image"));
     print_disk(machine);
+    print_further_disks(machine);
     print_snapshots(machine);
     print_line("boots from", json_member_text(machine, "boot"));
     print_line("target", json_member_text(machine, "target"));

@@ -142,6 +142,25 @@ int snapshot_list_command(const struct arguments *arguments)
 
 /* ---- rollback ---- */
 
+static void tell_disks(const json_t *reply, const char *key, const char *sentence)
+{
+    const json_t *list = json_object_get(reply, key), *name;
+    size_t i;
+
+    json_array_foreach(list, i, name)
+        printf("  disk %s %s\n", json_string_value(name), sentence);
+}
+
+static void tell_rollback(const json_t *reply)
+{
+    const char *machine = json_member_text(reply, "machine");
+
+    printf("%s: rolled back to %s; what was before: %s@%s\n", machine, json_member_text(reply, "snapshot"), machine,
+           json_member_text(reply, "kept"));
+    tell_disks(reply, "untouched_disks", "came after that snapshot and stays as it is");
+    tell_disks(reply, "gone_disks", "was removed since and does not come back");
+}
+
 int rollback_command(const struct arguments *arguments)
 {
     char path[CLIENT_PATH_SIZE + sizeof("/rollback")];
@@ -159,8 +178,7 @@ int rollback_command(const struct arguments *arguments)
     if (arguments_value(arguments, "--json"))
         print_json(reply, false);
     else
-        printf("%s: rolled back to %s; what was before: %s@%s\n", json_member_text(reply, "machine"),
-               json_member_text(reply, "snapshot"), json_member_text(reply, "machine"), json_member_text(reply, "kept"));
+        tell_rollback(reply);
     json_decref(reply);
     return CTL_EXIT_OK;
 }

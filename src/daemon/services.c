@@ -308,6 +308,13 @@ static void disconnect_machine(void *arg, uint64_t machine_id)
     iscsi_service_disconnect(s->iscsi, machine_id);
 }
 
+static void renew_disks(void *arg, uint64_t machine_id)
+{
+    const struct services *s = arg;
+
+    iscsi_service_renew_disks(s->iscsi, machine_id);
+}
+
 static void start_api(struct services *s)
 {
     static const char *const modes[] = {
@@ -319,7 +326,7 @@ static void start_api(struct services *s)
         .presence = s->presence,
         .store = s->store,
         .journal = s->journal,
-        .sources = {tell_sessions, tell_dhcp_servers, tell_interfaces, disconnect_machine, s},
+        .sources = {tell_sessions, tell_dhcp_servers, tell_interfaces, disconnect_machine, renew_disks, s},
         .iqn_prefix = s->config->iqn_prefix,
         .dhcp_mode = modes[s->config->dhcp_mode],
         .store_path = s->config->store,
