@@ -15,6 +15,17 @@ _farboot_snapshots() {
     farboot snapshot list "$1" 2> /dev/null | awk 'NR > 1 { print $1 }'
 }
 
+# The options of a command, its settings among them, as its help has them.
+_farboot_options() {
+    farboot "$@" --help 2> /dev/null | grep -o -- '^  --[a-z-]*'
+    echo --help
+}
+
+# The settings alone, without their dashes.
+_farboot_settings() {
+    farboot "$@" --help 2> /dev/null | sed -n '/^Settings/,$s/^  --\([a-z-]*\).*/\1/p'
+}
+
 _farboot() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
     local noun=${COMP_WORDS[1]-} verb=${COMP_WORDS[2]-} words=
@@ -32,18 +43,22 @@ _farboot() {
         COMPREPLY=($(compgen -f -- "$cur"))
         return
         ;;
-    --name | --mac | --size | --address | --serial | --comment) return ;;
+    --group) words=$(_farboot_names group) ;;
+    --unset) words=$(_farboot_settings "$noun" "$verb") ;;
+    --cmdline-add | --cmdline-remove | --name | --mac | --size | --address | --serial | --comment) return ;;
     *)
         case $COMP_CWORD,$noun,$verb in
-        1,*) words="serve status watch image machine snapshot rollback help --socket --version --help" ;;
+        1,*) words="serve status watch image machine group defaults snapshot rollback help --socket --version --help" ;;
         2,image,*) words="import list show remove --help" ;;
         2,machine,*) words="add list show set chap remove --help" ;;
+        2,group,*) words="add list show set remove --help" ;;
+        2,defaults,*) words="show set --help" ;;
         2,snapshot,*) words="create list remove rename --help" ;;
         2,rollback,*) words=$(_farboot_at) ;;
         2,watch,*) words="$(_farboot_names machine) --json --help" ;;
         2,status,*) words="--json --help" ;;
         2,serve,*) words="--config --help" ;;
-        2,help,*) words="serve status watch image machine snapshot rollback" ;;
+        2,help,*) words="serve status watch image machine group defaults snapshot rollback" ;;
         3,help,image) words="import list show remove" ;;
         3,help,machine) words="add list show set chap remove" ;;
         3,image,import)
@@ -52,14 +67,16 @@ _farboot() {
             ;;
         3,image,show | 3,image,remove) words=$(_farboot_names image) ;;
         3,machine,show | 3,machine,set | 3,machine,chap | 3,machine,remove) words=$(_farboot_names machine) ;;
+        3,group,show | 3,group,set | 3,group,remove) words=$(_farboot_names group) ;;
         3,snapshot,list) words=$(_farboot_names machine) ;;
         3,snapshot,*) words=$(_farboot_at) ;;
         *,snapshot,create) words="--comment --help" ;;
         *,rollback,*) words="--force --json --help" ;;
         *,image,import) words="--name --json --help" ;;
-        *,machine,add) words="--image --size --address --serial --boot --json --help" ;;
         *,machine,chap) words="on mutual off --new-secret --show-secret --force --json --help" ;;
-        *,machine,set) words="--name --mac --size --address --serial --boot --json --help" ;;
+        *,machine,add | *,machine,set | *,group,add | *,group,set | *,defaults,set)
+            words=$(_farboot_options "$noun" "$verb")
+            ;;
         *) words="--json --help" ;;
         esac
         ;;

@@ -96,6 +96,9 @@ void api_unref(struct api *api);
 /* The machine that the path names, or NULL with the sentence. */
 const struct machine *call_find_machine(struct api_call *call, const struct catalog_snapshot *snapshot);
 
+/* -ENOENT with the sentence. */
+int call_no_group(struct api_call *call, const char *name);
+
 /* A list of a machine's snapshots, by age; empty if they cannot be read. Blocks. */
 json_t *snapshots_json(struct store *store, const struct machine *machine);
 
@@ -131,6 +134,13 @@ void snapshot_rename(struct api_call *call);
 void snapshot_remove(struct api_call *call);
 void machine_rollback_check(struct api_call *call);
 void machine_rollback(struct api_call *call);
+void groups_get(struct api_call *call);
+void group_add(struct api_call *call);
+void group_get(struct api_call *call);
+void group_set(struct api_call *call);
+void group_remove(struct api_call *call);
+void defaults_get(struct api_call *call);
+void defaults_set(struct api_call *call);
 void images_get(struct api_call *call);
 void image_get(struct api_call *call);
 void image_get_store(struct api_call *call);

@@ -4,6 +4,7 @@
 #include "api/answer.h"
 #include "api/disks.h"
 #include "api/live.h"
+#include "api/settings.h"
 #include "api/store_names.h"
 
 #include "base/clock.h"
@@ -98,11 +99,11 @@ static int read_serial(struct machine *machine, const json_t *value, struct erro
     return 0;
 }
 
-static int read_boot(struct machine *machine, const json_t *value, struct error *error)
+static int read_group(struct machine *machine, const json_t *value, struct error *error)
 {
-    if (!json_is_string(value) || !machine_boot_from_name(json_string_value(value), &machine->boot))
-        return refuse("boot", value,
-                      "a way to boot: disk (firmware files from its own disk) or san (iPXE starts the disk)", error);
+    if (!json_is_null(value) && (!json_is_string(value) || !is_valid_name(json_string_value(value))))
+        return refuse("group", value, "the name of a group (see farboot group list)", error);
+    COPY_STRING(machine->group, json_is_null(value) ? "" : json_string_value(value));
     return 0;
 }
 
@@ -115,18 +116,19 @@ struct machine_field {
 
 static const struct machine_field fields[] = {
     {"name", read_name, true, true},        {"mac", read_mac, true, true},
-    {"image", read_image, true, false},     {"size_bytes", read_size, false, true},
+    {"image", read_image, false, false},    {"size_bytes", read_size, false, true},
     {"address", read_address, false, true}, {"serial", read_serial, false, true},
-    {"boot", read_boot, false, true},
+    {"group", read_group, false, true},
 };
 
 static int check_body(struct api_call *call)
 {
-    const char *keys[ARRAY_SIZE(fields)];
+    const char *keys[ARRAY_SIZE(fields) + 1];
 
     for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
         keys[i] = fields[i].key;
-    return call_check_keys(call, keys, ARRAY_SIZE(fields));
+    keys[ARRAY_SIZE(fields)] = "settings";
+    return call_check_keys(call, keys, ARRAY_SIZE(keys));
 }
 
 static int read_field(struct api_call *call, const struct machine_field *field, struct machine *machine, bool adding)
@@ -143,13 +145,16 @@ static int read_field(struct api_call *call, const struct machine_field *field, 
     return field->read(machine, value, &call->error);
 }
 
-/* Writes over `machine` what the request says. */
-static int read_machine(struct api_call *call, struct machine *machine, bool adding)
+/* Writes over `machine` what the request says; its settings are `settings` from then on. */
+static int read_machine(struct api_call *call, struct machine *machine, struct settings *settings, bool adding)
 {
     int result = check_body(call);
 
     for (size_t i = 0; result == 0 && i < ARRAY_SIZE(fields); i++)
         result = read_field(call, &fields[i], machine, adding);
+    if (result == 0)
+        result = settings_read(settings, SETTING_FROM_MACHINE, json_object_get(call->body, "settings"), &call->error);
+    machine->settings = settings;
     return result;
 }
 
@@ -166,6 +171,14 @@ const struct machine *call_find_machine(struct api_call *call, const struct cata
     return machine;
 }
 
+int call_no_group(struct api_call *call, const char *name)
+{
+    char quoted[NAME_SIZE];
+
+    return error_set(&call->error, -ENOENT, "%s: no such group (see farboot group list)",
+                     quote_into(quoted, sizeof(quoted), name, strlen(name)));
+}
+
 /* What the catalog says of it; the rest is added where it is known. */
 static json_t *record_json(const struct api *api, const struct machine *machine)
 {
@@ -175,12 +188,24 @@ static json_t *record_json(const struct api *api, const struct machine *machine)
         snprintf(serial, sizeof(serial), "%08x", machine->serial);
     machine_target_name(target, api->options.iqn_prefix, &machine->mac);
     machine_initiator_name(initiator, api->options.iqn_prefix, &machine->mac);
-    return json_pack("{s:s, s:o, s:o, s:o, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:o}", "name", machine->name, "mac",
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:o, s:o}", "name", machine->name, "mac",
                      json_mac(&machine->mac), "serial", json_text(serial), "address", json_address(machine->address),
-                     "boot", machine_boot_name(machine->boot), "image", machine->image, "size_bytes",
-                     (json_int_t)machine->size_bytes, "created", (json_int_t)machine->created_seconds, "target", target,
-                     "initiator", initiator, "chap", machine_chap_mode_name(machine->chap.mode),
-                     "disks", disks_json(machine));
+                     "group", json_text(machine->group), "boot", machine_boot_name(machine->boot), "image",
+                     machine->image, "size_bytes", (json_int_t)machine->size_bytes, "created",
+                     (json_int_t)machine->created_seconds, "target", target, "initiator", initiator, "chap",
+                     machine_chap_mode_name(machine->chap.mode), "disks", disks_json(machine), "settings",
+                     settings_json(machine->settings, SETTING_FROM_MACHINE));
+}
+
+/* As it is in the catalog now. */
+static void reply_record(struct api_call *call, const struct mac *mac)
+{
+    CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot =
+        catalog_read(call->api->options.catalog);
+    const struct machine *machine = catalog_machine_by_mac(snapshot, mac);
+
+    if (machine)
+        call->reply = record_json(call->api, machine);
 }
 
 static json_t *machine_json(const struct live *live, const struct api *api, const struct machine *machine)
@@ -249,15 +274,31 @@ static int choose_size(struct api_call *call, const struct image *image, struct 
                      format_size(least, sizeof(least), image->size_bytes));
 }
 
+static int find_group(struct api_call *call, const struct catalog_snapshot *snapshot, struct machine *machine)
+{
+    const struct machine_group *group = catalog_group_by_name(snapshot, machine->group);
+
+    machine->group_id = group ? group->id : 0;
+    return group || !*machine->group ? 0 : call_no_group(call, machine->group);
+}
+
+/* The one that was asked for, else the one that its group or the defaults name. */
 static const struct image *find_image(struct api_call *call, const struct catalog_snapshot *snapshot,
                                       struct machine *machine)
 {
-    const struct image *image = catalog_image_by_name(snapshot, machine->image);
+    const struct machine_group *group = catalog_group_by_name(snapshot, machine->group);
+    const struct settings *inherited = group ? group->settings : catalog_defaults(snapshot);
 
+    if (!*machine->image)
+        COPY_STRING(machine->image, inherited->values[SETTING_IMAGE]);
+    const struct image *image = catalog_image_by_name(snapshot, machine->image);
     if (image)
         machine->image_id = image->id;
-    else
+    else if (*machine->image)
         error_set(&call->error, -ENOENT, "%s: no such image (see farboot image list)", machine->image);
+    else
+        error_set(&call->error, -EINVAL, "image: is needed to add a machine, where neither its group nor the defaults "
+                                         "name one");
     return image;
 }
 
@@ -301,19 +342,22 @@ static void add_under_lock(struct api_call *call, struct machine *machine)
 {
     struct api *api = call->api;
     CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot = catalog_read(api->options.catalog);
-    const struct image *image = find_image(call, snapshot, machine);
+    const struct image *image =
+        find_group(call, snapshot, machine) == 0 ? find_image(call, snapshot, machine) : NULL;
 
     if (!image || choose_size(call, image, machine) < 0 || create_machine(call, image, machine) < 0)
         return;
     api_tell(api, machine, "machine.added", "was added");
-    call->reply = record_json(api, machine);
+    reply_record(call, &machine->mac);
 }
 
 void machine_add(struct api_call *call)
 {
     struct machine machine = {0};
+    struct settings settings;
 
-    if (read_machine(call, &machine, true) < 0)
+    settings_begin(&settings);
+    if (read_machine(call, &machine, &settings, true) < 0)
         return;
     pthread_mutex_lock(&call->api->change_lock);
     add_under_lock(call, &machine);
@@ -355,11 +399,12 @@ static void set_under_lock(struct api_call *call)
     if (!old)
         return;
     struct machine wanted = *old;
-    if (read_machine(call, &wanted, false) < 0 || check_growth(call, old, &wanted) < 0 ||
-        update_machine(call, old, &wanted) < 0)
+    struct settings settings = *old->settings;
+    if (read_machine(call, &wanted, &settings, false) < 0 || find_group(call, snapshot, &wanted) < 0 ||
+        check_growth(call, old, &wanted) < 0 || update_machine(call, old, &wanted) < 0)
         return;
     api_tell(api, &wanted, "machine.changed", "was changed");
-    call->reply = record_json(api, &wanted);
+    reply_record(call, &wanted.mac);
 }
 
 void machine_set(struct api_call *call)

@@ -161,13 +161,16 @@ static struct disk_location locate_disk(const struct opened *opened)
 static int rewrite_cmdline(struct opened *opened, const char *path, struct text *to)
 {
     struct disk_location disk = locate_disk(opened);
+    const struct machine *machine = opened->request->machine;
+    const struct cmdline_wishes wishes = {.add = machine_setting(machine, SETTING_CMDLINE_ADD),
+                                          .remove = machine_setting(machine, SETTING_CMDLINE_REMOVE)};
     CLEANUP_FREE char *content = NULL;
     size_t length = 0;
     int r = fat_read_file(opened->fat, path, CMDLINE_MAX_BYTES, VOLUME_MAY_WAIT, &content, &length);
 
     if (r < 0)
         return report_fat(opened, r, path);
-    r = template_cmdline(to, content, length, &disk);
+    r = template_cmdline(to, content, length, &disk, &wishes);
     if (r < 0)
         return error_set(opened->error, r, "its kernel command line is too long or not a text");
     return 0;

@@ -11,9 +11,11 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "catalog/disks.h"
+#include "catalog/groups.h"
 #include "catalog/images.h"
 #include "catalog/leases.h"
 #include "catalog/machines.h"
+#include "catalog/settings.h"
 #include "catalog/snapshot.h"
 #include "catalog/volumes.h"
 
@@ -153,6 +155,8 @@ struct waited_change {
     struct machine_disk *disk;
     struct removed_disk **removed;
     struct image *image;
+    struct machine_group *group;
+    const struct settings *defaults;
     uint64_t id;
     const char *volume;
     struct lease **leases;
@@ -247,7 +251,7 @@ static int explain_machine_failure(struct catalog *catalog, const struct machine
     if (r == -EEXIST)
         return explain_conflict(catalog, machine, error);
     if (r == -EBUSY)
-        return error_set(error, r, "%s: its image %s was removed meanwhile", machine->name, machine->image);
+        return error_set(error, r, "%s: its image or group was removed meanwhile", machine->name);
     if (r == -ENOENT)
         return error_set(error, r, "%s: no such machine", machine->name);
     return r < 0 ? error_set_errno(error, r, "%s: the catalog cannot be written", machine->name) : 0;
@@ -379,25 +383,50 @@ static const char *image_name(const struct catalog_snapshot *snapshot, uint64_t 
     return "the image";
 }
 
-/* "pi-01, pi-02, pi-03 and 2 more use it". */
-static int explain_image_users(struct catalog *catalog, uint64_t id, struct error *error)
+static bool is_in_group(const struct machine *machine, uint64_t id)
 {
-    CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot = catalog_read(catalog);
-    CLEANUP_TEXT struct text names = text_with_max(sizeof(error->text));
-    const char *image = image_name(snapshot, id);
+    return machine->group_id == id;
+}
+
+/* "pi-01, pi-02, pi-03 and 2 more": the machines that `uses` is true of. Gives one of them, or NULL. */
+static const struct machine *append_users(struct text *to, const struct catalog_snapshot *snapshot,
+                                          bool (*uses)(const struct machine *machine, uint64_t id), uint64_t id)
+{
+    const struct machine *user = NULL;
     size_t users = 0;
     size_t count;
     const struct machine *machines = catalog_machines(snapshot, &count);
 
     for (size_t i = 0; i < count; i++) {
-        if (!machine_uses_image(&machines[i], id))
+        if (!uses(&machines[i], id))
             continue;
+        user = &machines[i];
         if (users++ < BUSY_SENTENCE_NAMES_MAX)
-            text_appendf(&names, "%s%s", users > 1 ? ", " : "", machines[i].name);
+            text_appendf(to, "%s%s", users > 1 ? ", " : "", machines[i].name);
     }
     if (users > BUSY_SENTENCE_NAMES_MAX)
-        text_appendf(&names, " and %zu more", users - BUSY_SENTENCE_NAMES_MAX);
-    return error_set(error, -EBUSY, "%s: cannot be removed while machines use it: %s", image, text_string(&names));
+        text_appendf(to, " and %zu more", users - BUSY_SENTENCE_NAMES_MAX);
+    return user;
+}
+
+static int explain_image_users(struct catalog *catalog, uint64_t id, struct error *error)
+{
+    CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot = catalog_read(catalog);
+    CLEANUP_TEXT struct text names = text_with_max(sizeof(error->text));
+
+    append_users(&names, snapshot, machine_uses_image, id);
+    return error_set(error, -EBUSY, "%s: cannot be removed while machines use it: %s", image_name(snapshot, id),
+                     text_string(&names));
+}
+
+static int explain_group_members(struct catalog *catalog, uint64_t id, struct error *error)
+{
+    CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot = catalog_read(catalog);
+    CLEANUP_TEXT struct text names = text_with_max(sizeof(error->text));
+    const struct machine *member = append_users(&names, snapshot, is_in_group, id);
+
+    return error_set(error, -EBUSY, "%s: cannot be removed while machines are in it: %s", member ? member->group : "",
+                     text_string(&names));
 }
 
 int catalog_image_delete(struct catalog *catalog, uint64_t id, struct error *error)
@@ -409,6 +438,72 @@ int catalog_image_delete(struct catalog *catalog, uint64_t id, struct error *err
         return explain_image_users(catalog, id, error);
     if (r == -ENOENT)
         return error_set(error, r, "no such image");
+    return r < 0 ? error_set_errno(error, r, "the catalog cannot be written") : 0;
+}
+
+/* ---- groups and defaults ---- */
+
+static int run_group_insert(sqlite3 *db, struct change *change)
+{
+    return groups_insert(db, CONTAINER_OF(change, struct waited_change, change)->group);
+}
+
+static int run_group_update(sqlite3 *db, struct change *change)
+{
+    return groups_update(db, CONTAINER_OF(change, struct waited_change, change)->group);
+}
+
+static int run_group_delete(sqlite3 *db, struct change *change)
+{
+    return groups_delete(db, CONTAINER_OF(change, struct waited_change, change)->id);
+}
+
+static int run_defaults_update(sqlite3 *db, struct change *change)
+{
+    return settings_store(db, SETTING_FROM_DEFAULTS, 0, CONTAINER_OF(change, struct waited_change, change)->defaults);
+}
+
+static int explain_group_failure(const struct machine_group *group, int r, struct error *error)
+{
+    if (r == -EEXIST)
+        return error_set(error, r, "%s: a group of that name exists; choose another name", group->name);
+    if (r == -ENOENT)
+        return error_set(error, r, "%s: no such group", group->name);
+    return r < 0 ? error_set_errno(error, r, "%s: the catalog cannot be written", group->name) : 0;
+}
+
+int catalog_group_insert(struct catalog *catalog, struct machine_group *group, struct error *error)
+{
+    struct waited_change waited = {.change = {.run = run_group_insert, .publish = true}, .group = group};
+
+    return explain_group_failure(group, submit_and_wait(catalog, &waited), error);
+}
+
+int catalog_group_update(struct catalog *catalog, const struct machine_group *group, struct error *error)
+{
+    struct waited_change waited = {.change = {.run = run_group_update, .publish = true},
+                                   .group = (struct machine_group *)group};
+
+    return explain_group_failure(group, submit_and_wait(catalog, &waited), error);
+}
+
+int catalog_group_delete(struct catalog *catalog, uint64_t id, struct error *error)
+{
+    struct waited_change waited = {.change = {.run = run_group_delete, .publish = true}, .id = id};
+    int r = submit_and_wait(catalog, &waited);
+
+    if (r == -EBUSY)
+        return explain_group_members(catalog, id, error);
+    if (r == -ENOENT)
+        return error_set(error, r, "no such group");
+    return r < 0 ? error_set_errno(error, r, "the catalog cannot be written") : 0;
+}
+
+int catalog_defaults_update(struct catalog *catalog, const struct settings *defaults, struct error *error)
+{
+    struct waited_change waited = {.change = {.run = run_defaults_update, .publish = true}, .defaults = defaults};
+    int r = submit_and_wait(catalog, &waited);
+
     return r < 0 ? error_set_errno(error, r, "the catalog cannot be written") : 0;
 }
 

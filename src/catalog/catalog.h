@@ -35,11 +35,17 @@ const struct machine *catalog_machine_by_mac(const struct catalog_snapshot *snap
 const struct machine *catalog_machine_by_address(const struct catalog_snapshot *snapshot, uint32_t address);
 const struct machine *catalog_machine_by_serial(const struct catalog_snapshot *snapshot, uint32_t serial);
 const struct image *catalog_image_by_name(const struct catalog_snapshot *snapshot, const char *name);
+const struct machine_group *catalog_group_by_name(const struct catalog_snapshot *snapshot, const char *name);
+/* What machines in no group inherit. */
+const struct settings *catalog_defaults(const struct catalog_snapshot *snapshot);
 /* By name; `count` is set. */
 const struct machine *catalog_machines(const struct catalog_snapshot *snapshot, size_t *count);
 const struct image *catalog_images(const struct catalog_snapshot *snapshot, size_t *count);
+const struct machine_group *catalog_groups(const struct catalog_snapshot *snapshot, size_t *count);
 
-/* ---- changing: may block, so not on a loop; any other thread ---- */
+/* ---- changing: may block, so not on a loop; any other thread ----
+ *
+ * Of `settings` those are kept whose source is the record itself; the rest is inherited and only passing through. */
 
 /* -EEXIST with the sentence when name, MAC, address or serial is taken. `id` is filled, its disks' too. */
 int catalog_machine_insert(struct catalog *catalog, struct machine *machine, struct error *error);
@@ -48,6 +54,11 @@ int catalog_machine_update(struct catalog *catalog, const struct machine *machin
 /* Its `chap` alone, by `id`; nothing else changes that. */
 int catalog_machine_set_chap(struct catalog *catalog, const struct machine *machine, struct error *error);
 int catalog_machine_delete(struct catalog *catalog, uint64_t id, struct error *error);
+int catalog_group_insert(struct catalog *catalog, struct machine_group *group, struct error *error);
+int catalog_group_update(struct catalog *catalog, const struct machine_group *group, struct error *error);
+/* -EBUSY with a sentence that names the machines in it. */
+int catalog_group_delete(struct catalog *catalog, uint64_t id, struct error *error);
+int catalog_defaults_update(struct catalog *catalog, const struct settings *defaults, struct error *error);
 /* -EEXIST when its name or LUN is taken. `id` is filled. */
 int catalog_disk_insert(struct catalog *catalog, uint64_t machine_id, struct machine_disk *disk, struct error *error);
 /* Name, size and whether it is read-only, by `id`. */

@@ -1,6 +1,7 @@
 #include "catalog/machines.h"
 
 #include "catalog/disks.h"
+#include "catalog/settings.h"
 #include "catalog/volumes.h"
 
 static void read_machine(sqlite3_stmt *row, struct machine *machine)
@@ -10,8 +11,7 @@ static void read_machine(sqlite3_stmt *row, struct machine *machine)
     machine->mac = column_mac(row, 2);
     machine->serial = (uint32_t)column_u64(row, 3);
     machine->address = (uint32_t)column_u64(row, 4);
-    if (!machine_boot_from_name(column_text(row, 5), &machine->boot))
-        machine->boot = MACHINE_BOOT_DISK;
+    machine->group_id = column_u64(row, 5);
     machine->image_id = column_u64(row, 6);
     COPY_STRING(machine->volume, column_text(row, 7));
     machine->size_bytes = column_u64(row, 8);
@@ -21,14 +21,16 @@ static void read_machine(sqlite3_stmt *row, struct machine *machine)
         machine->chap.mode = MACHINE_CHAP_OFF;
     COPY_STRING(machine->chap.secret, column_text(row, 12));
     COPY_STRING(machine->chap.target_secret, column_text(row, 13));
+    COPY_STRING(machine->group, column_text(row, 14));
 }
 
 int machines_load(sqlite3 *db, struct machine **machines, size_t *count)
 {
     CLEANUP_STATEMENT sqlite3_stmt *row = database_prepare(
-        db, "SELECT m.id, m.name, m.mac, m.serial, m.address, m.boot, m.image_id, m.volume, m.size_bytes,"
-            " m.created_seconds, i.name, c.mode, c.secret, c.target_secret FROM machine m"
-            " JOIN image i ON i.id = m.image_id LEFT JOIN chap c ON c.machine_id = m.id ORDER BY m.name");
+        db, "SELECT m.id, m.name, m.mac, m.serial, m.address, m.group_id, m.image_id, m.volume, m.size_bytes,"
+            " m.created_seconds, i.name, c.mode, c.secret, c.target_secret, g.name FROM machine m"
+            " JOIN image i ON i.id = m.image_id LEFT JOIN chap c ON c.machine_id = m.id"
+            " LEFT JOIN machine_group g ON g.id = m.group_id ORDER BY m.name");
     int step;
 
     *machines = NULL;
@@ -49,7 +51,7 @@ static void bind_machine(sqlite3_stmt *statement, const struct machine *machine)
     bind_mac(statement, 2, &machine->mac);
     bind_u64(statement, 3, machine->serial);
     bind_u64(statement, 4, machine->address);
-    bind_text(statement, 5, machine_boot_name(machine->boot));
+    bind_u64(statement, 5, machine->group_id);
     bind_u64(statement, 6, machine->image_id);
     bind_text(statement, 7, machine->volume);
     bind_u64(statement, 8, machine->size_bytes);
@@ -69,17 +71,23 @@ int machines_set_chap(sqlite3 *db, const struct machine *machine)
     return database_run(statement);
 }
 
+static int store_settings(sqlite3 *db, const struct machine *machine)
+{
+    return settings_store(db, SETTING_FROM_MACHINE, machine->id, machine->settings);
+}
+
 int machines_insert(sqlite3 *db, struct machine *machine)
 {
     CLEANUP_STATEMENT sqlite3_stmt *statement = database_prepare(
-        db, "INSERT INTO machine (name, mac, serial, address, boot, image_id, volume, size_bytes, created_seconds)"
-            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
+        db, "INSERT INTO machine (name, mac, serial, address, group_id, image_id, volume, size_bytes, created_seconds)"
+            " VALUES (?1, ?2, ?3, ?4, NULLIF(?5, 0), ?6, ?7, ?8, ?9)");
 
     bind_machine(statement, machine);
     int r = database_run(statement);
     if (r < 0)
         return r;
     machine->id = (uint64_t)sqlite3_last_insert_rowid(db);
+    r = store_settings(db, machine);
     for (unsigned i = 0; r == 0 && i < machine->disk_count; i++)
         r = disks_insert(db, machine->id, &machine->disks[i]);
     if (r == 0 && machine->chap.secret[0])
@@ -90,13 +98,15 @@ int machines_insert(sqlite3 *db, struct machine *machine)
 int machines_update(sqlite3 *db, const struct machine *machine)
 {
     CLEANUP_STATEMENT sqlite3_stmt *statement = database_prepare(
-        db, "UPDATE machine SET name = ?1, mac = ?2, serial = ?3, address = ?4, boot = ?5, image_id = ?6, volume = ?7,"
-            " size_bytes = ?8, created_seconds = ?9 WHERE id = ?10");
+        db, "UPDATE machine SET name = ?1, mac = ?2, serial = ?3, address = ?4, group_id = NULLIF(?5, 0), image_id = ?6,"
+            " volume = ?7, size_bytes = ?8, created_seconds = ?9 WHERE id = ?10");
 
     bind_machine(statement, machine);
     bind_u64(statement, 10, machine->id);
     int r = database_run(statement);
-    return r < 0 ? r : sqlite3_changes(db) ? 0 : -ENOENT;
+    if (r < 0)
+        return r;
+    return sqlite3_changes(db) ? store_settings(db, machine) : -ENOENT;
 }
 
 /* The volume that the record named is nobody's from now on. */
@@ -119,5 +129,7 @@ int machines_delete(sqlite3 *db, uint64_t id)
         return r;
     bind_u64(statement, 1, id);
     r = database_run(statement);
-    return r < 0 ? r : sqlite3_changes(db) ? 0 : -ENOENT;
+    if (r < 0)
+        return r;
+    return sqlite3_changes(db) ? settings_store(db, SETTING_FROM_MACHINE, id, NULL) : -ENOENT;
 }

@@ -6,9 +6,10 @@
 #include "catalog/database.h"
 #include "fleet/machine.h"
 
-/* All of them by name, with the names of their images and their disks; the caller frees the array. */
+/* All of them by name, with the names of their images and groups and with their disks, but without their settings; the
+ * caller frees the array. */
 int machines_load(sqlite3 *db, struct machine **machines, size_t *count);
-/* `id` is filled, and those of its disks. Its volumes are pending no more. */
+/* With its own settings. `id` is filled, and those of its disks. Its volumes are pending no more. */
 int machines_insert(sqlite3 *db, struct machine *machine);
 /* Without its disks. -ENOENT when there is none of that id. */
 int machines_update(sqlite3 *db, const struct machine *machine);

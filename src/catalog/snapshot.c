@@ -1,7 +1,9 @@
 #include "catalog/snapshot.h"
 
+#include "catalog/groups.h"
 #include "catalog/images.h"
 #include "catalog/machines.h"
+#include "catalog/settings.h"
 
 #include <stdatomic.h>
 
@@ -13,6 +15,11 @@ struct catalog_snapshot {
     size_t machine_count;
     struct image *images; /* by name */
     size_t image_count;
+    struct machine_group *groups; /* by name */
+    size_t group_count;
+    struct setting_row *rows; /* what was said; the texts of all below */
+    size_t row_count;
+    struct settings *settings; /* resolved: the defaults, then each group, then each machine */
     const struct machine **index[INDEX_COUNT];
 };
 
@@ -57,6 +64,82 @@ static void build_indexes(struct catalog_snapshot *snapshot)
     }
 }
 
+/* ---- settings, resolved ---- */
+
+static int compare_rows(const void *a, const void *b)
+{
+    const struct setting_row *left = a, *right = b;
+
+    if (left->scope != right->scope)
+        return left->scope < right->scope ? -1 : 1;
+    return left->owner < right->owner ? -1 : left->owner > right->owner;
+}
+
+static size_t first_row_of(const struct catalog_snapshot *snapshot, const struct setting_row *wanted)
+{
+    size_t low = 0, high = snapshot->row_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare_rows(&snapshot->rows[middle], wanted) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Writes over what `settings` inherited. */
+static void overlay(const struct catalog_snapshot *snapshot, struct settings *settings, enum setting_source scope,
+                    uint64_t owner)
+{
+    struct setting_row wanted = {.scope = scope, .owner = owner};
+
+    for (size_t i = first_row_of(snapshot, &wanted); i < snapshot->row_count; i++) {
+        const struct setting_row *row = &snapshot->rows[i];
+        if (compare_rows(row, &wanted) != 0)
+            return;
+        settings->values[row->key] = row->value;
+        settings->sources[row->key] = scope;
+    }
+}
+
+static const struct settings *settings_of_group(const struct catalog_snapshot *snapshot, uint64_t id)
+{
+    for (size_t i = 0; i < snapshot->group_count; i++) {
+        if (snapshot->groups[i].id == id)
+            return snapshot->groups[i].settings;
+    }
+    return snapshot->settings;
+}
+
+static void resolve_machine(const struct catalog_snapshot *snapshot, struct settings *settings, struct machine *machine)
+{
+    *settings = *settings_of_group(snapshot, machine->group_id);
+    overlay(snapshot, settings, SETTING_FROM_MACHINE, machine->id);
+    machine->settings = settings;
+    CHECK(machine_boot_from_name(machine_setting(machine, SETTING_BOOT), &machine->boot));
+}
+
+static void resolve_settings(struct catalog_snapshot *snapshot)
+{
+    struct settings *next = xcalloc(1 + snapshot->group_count + snapshot->machine_count, sizeof(*next));
+
+    snapshot->settings = next;
+    qsort(snapshot->rows, snapshot->row_count, sizeof(*snapshot->rows), compare_rows);
+    settings_begin(next);
+    overlay(snapshot, next++, SETTING_FROM_DEFAULTS, 0);
+    for (size_t i = 0; i < snapshot->group_count; i++) {
+        *next = *snapshot->settings;
+        overlay(snapshot, next, SETTING_FROM_GROUP, snapshot->groups[i].id);
+        snapshot->groups[i].settings = next++;
+    }
+    for (size_t i = 0; i < snapshot->machine_count; i++)
+        resolve_machine(snapshot, next++, &snapshot->machines[i]);
+}
+
+/* ---- life ---- */
+
 int snapshot_load(sqlite3 *db, const struct catalog_snapshot **snapshot)
 {
     struct catalog_snapshot *loaded = xcalloc(1, sizeof(*loaded));
@@ -65,6 +148,11 @@ int snapshot_load(sqlite3 *db, const struct catalog_snapshot **snapshot)
     int r = machines_load(db, &loaded->machines, &loaded->machine_count);
     if (r == 0)
         r = images_load(db, &loaded->images, &loaded->image_count);
+    if (r == 0)
+        r = groups_load(db, &loaded->groups, &loaded->group_count);
+    if (r == 0)
+        r = settings_load(db, &loaded->rows, &loaded->row_count);
+    resolve_settings(loaded);
     build_indexes(loaded);
     if (r < 0) {
         catalog_snapshot_unref(loaded);
@@ -90,6 +178,11 @@ void catalog_snapshot_unref(const struct catalog_snapshot *snapshot)
         free(s->index[index]);
     for (size_t i = 0; i < s->image_count; i++)
         free(s->images[i].report);
+    for (size_t i = 0; i < s->row_count; i++)
+        free(s->rows[i].value);
+    free(s->rows);
+    free(s->settings);
+    free(s->groups);
     free(s->images);
     free(s->machines);
     free(s);
@@ -162,4 +255,24 @@ const struct image *catalog_images(const struct catalog_snapshot *snapshot, size
 {
     *count = snapshot->image_count;
     return snapshot->images;
+}
+
+const struct machine_group *catalog_group_by_name(const struct catalog_snapshot *snapshot, const char *name)
+{
+    for (size_t i = 0; i < snapshot->group_count; i++) {
+        if (strcmp(snapshot->groups[i].name, name) == 0)
+            return &snapshot->groups[i];
+    }
+    return NULL;
+}
+
+const struct machine_group *catalog_groups(const struct catalog_snapshot *snapshot, size_t *count)
+{
+    *count = snapshot->group_count;
+    return snapshot->groups;
+}
+
+const struct settings *catalog_defaults(const struct catalog_snapshot *snapshot)
+{
+    return snapshot->settings;
 }

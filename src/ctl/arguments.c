@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-enum { USAGE_COLUMNS = 80, USAGE_INDENT = 8, USAGE_MAX_BYTES = 2048, SUGGEST_WORD_MAX = 32 };
+enum { USAGE_COLUMNS = 80, USAGE_INDENT = 8, USAGE_MAX_BYTES = 2048, SUGGEST_WORD_MAX = 32, OPTION_SIZE = 40 };
 
 static size_t option_count(const struct command *command)
 {
@@ -54,29 +54,90 @@ static bool names_option(const char *word, const char *name, const char **inline
     return true;
 }
 
+/* The value of an option that needs one: behind its `=`, or the next word. NULL, and refused, when there is none. */
+static const char *take_value(struct words *words, const char *option, const char *inline_value, const char *what)
+{
+    if (inline_value)
+        return inline_value;
+    if (words->next < words->count)
+        return words->all[words->next++];
+    refuse(words, "%s needs a value: %s", option, what);
+    return NULL;
+}
+
+static bool take_unset(struct arguments *arguments, struct words *words, const char *inline_value)
+{
+    const char *name = take_value(words, "--unset", inline_value, "SETTING");
+    enum setting key;
+
+    if (!name)
+        return false;
+    if (!setting_from_name(name, &key) || !setting_is_for(key, arguments->command->settings))
+        return refuse(words, "--unset %s: no such setting", name, NULL);
+    arguments->settings[key] = "";
+    return true;
+}
+
+/* Whether the word is a setting of whom the command is about; `*fits` then says whether there was a value. What is a
+ * good one, the daemon knows. */
+static bool take_setting_option(struct arguments *arguments, struct words *words, const char *word, bool *fits)
+{
+    enum setting_source source = arguments->command->settings;
+    const char *value;
+    char option[OPTION_SIZE];
+
+    if (source == SETTING_FROM_PROGRAM)
+        return false;
+    if (names_option(word, "--unset", &value)) {
+        *fits = take_unset(arguments, words, value);
+        return true;
+    }
+    for (enum setting key = 0; key < SETTING_COUNT; key++) {
+        snprintf(option, sizeof(option), "--%s", setting_name(key));
+        if (!setting_is_for(key, source) || !names_option(word, option, &value))
+            continue;
+        arguments->settings[key] = take_value(words, option, value, setting_value_name(key));
+        *fits = arguments->settings[key];
+        return true;
+    }
+    return false;
+}
+
+static bool refuse_option(const struct command *command, struct words *words, const char *word)
+{
+    const char *names[COMMAND_OPTIONS_MAX + SETTING_COUNT];
+    char settings[SETTING_COUNT][OPTION_SIZE];
+    size_t count = 0;
+
+    while (count < option_count(command)) {
+        names[count] = command->options[count].name;
+        count++;
+    }
+    for (enum setting key = 0; command->settings != SETTING_FROM_PROGRAM && key < SETTING_COUNT; key++) {
+        snprintf(settings[key], OPTION_SIZE, "--%s", setting_name(key));
+        names[count++] = settings[key];
+    }
+    const char *near = suggest(word, names, count);
+    return near ? refuse(words, "unknown option %s; did you mean %s?", word, near)
+                : refuse(words, "unknown option %s", word, NULL);
+}
+
 static bool take_option(struct arguments *arguments, struct words *words, const char *word)
 {
     const struct command *command = arguments->command;
-    const char *names[COMMAND_OPTIONS_MAX] = {NULL};
     const char *value;
+    bool fits;
 
     for (size_t i = 0; i < option_count(command); i++) {
         const struct command_option *option = &command->options[i];
-        names[i] = option->name;
         if (!names_option(word, option->name, &value))
             continue;
         if (!option->value && value)
             return refuse(words, "%s takes no value", option->name, NULL);
-        if (option->value && !value && words->next == words->count)
-            return refuse(words, "%s needs a value: %s", option->name, option->value);
-        if (option->value && !value)
-            value = words->all[words->next++];
-        arguments->values[i] = value ? value : "";
-        return true;
+        arguments->values[i] = option->value ? take_value(words, option->name, value, option->value) : "";
+        return arguments->values[i];
     }
-    const char *near = suggest(word, names, option_count(command));
-    return near ? refuse(words, "unknown option %s; did you mean %s?", word, near)
-                : refuse(words, "unknown option %s", word, NULL);
+    return take_setting_option(arguments, words, word, &fits) ? fits : refuse_option(command, words, word);
 }
 
 static bool take_operand(struct arguments *arguments, struct words *words, const char *word)
@@ -182,6 +243,8 @@ char *command_usage(const struct command *command, size_t begins_at)
         const char *format = option->needed ? "%s %s" : option->value ? "[%s %s]" : "[%s]";
         usage_word(&to, &column, format, option->name, option->value);
     }
+    if (command->settings != SETTING_FROM_PROGRAM)
+        usage_word(&to, &column, "[--SETTING VALUE]...", NULL, NULL);
     return text_take(&to);
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/base.h"
 #include "ctl/ctl.h"
+#include "fleet/setting.h"
 
 enum { COMMAND_OPTIONS_MAX = 8, COMMAND_OPERANDS_MAX = 2 };
 
@@ -24,6 +25,7 @@ struct command {
     const char *help;                           /* one sentence without its full stop */
     int (*run)(const struct arguments *arguments);
     struct command_option options[COMMAND_OPTIONS_MAX]; /* ends with a NULL name */
+    enum setting_source settings; /* whose settings are options, too; SETTING_FROM_PROGRAM: nobody's */
 };
 
 /* What was given on the command line. */
@@ -32,6 +34,7 @@ struct arguments {
     const char *socket;
     const char *operands[COMMAND_OPERANDS_MAX]; /* NULL: left out */
     const char *values[COMMAND_OPTIONS_MAX];    /* by place in `options`; "" for one without a value; NULL: not given */
+    const char *settings[SETTING_COUNT];      /* "": to be inherited again; NULL: not given */
 };
 
 /* All commands; ends with a NULL noun. */
@@ -70,6 +73,13 @@ int disk_add_command(const struct arguments *arguments);
 int disk_list_command(const struct arguments *arguments);
 int disk_set_command(const struct arguments *arguments);
 int disk_remove_command(const struct arguments *arguments);
+int group_add_command(const struct arguments *arguments);
+int group_list_command(const struct arguments *arguments);
+int group_show_command(const struct arguments *arguments);
+int group_set_command(const struct arguments *arguments);
+int group_remove_command(const struct arguments *arguments);
+int defaults_show_command(const struct arguments *arguments);
+int defaults_set_command(const struct arguments *arguments);
 int snapshot_create_command(const struct arguments *arguments);
 int snapshot_list_command(const struct arguments *arguments);
 int snapshot_remove_command(const struct arguments *arguments);

@@ -1,8 +1,11 @@
 #include "ctl/command.h"
 
 #include "base/text.h"
+#include "ctl/terminal.h"
 
 #include <stdio.h>
+
+enum { HELP_COLUMN = 25 };
 
 #define DEFAULT_SOCKET "/run/farboot/farboot.sock"
 
@@ -21,23 +24,25 @@ const struct command commands[] = {
     {"image", "show", {"NAME"}, "shows an image and what was seen inside", image_show_command, {JSON_OPTION}},
     {"image", "remove", {"NAME"}, "removes an image that no machine uses", image_remove_command, {{NULL}}},
     {"machine", "add", {"NAME", "MAC"}, "adds a machine with its own disk, a clone of an image", machine_add_command,
-     {{"--image", "IMAGE", "the image that its disk begins as", true},
+     {{"--image", "IMAGE", "the image that its disk begins as; by default its group's", false},
       {"--size", "SIZE", "the size of its disk, like 64G; by default the image's", false},
       {"--address", "ADDRESS", "the IPv4 address reserved for it", false},
       {"--serial", "SERIAL", "a Raspberry Pi's serial number, 8 or 16 digits", false},
-      {"--boot", "disk|san", "where its firmware files come from; disk by default", false},
-      JSON_OPTION}},
+      {"--group", "GROUP", "the group whose settings it inherits", false},
+      JSON_OPTION},
+     SETTING_FROM_MACHINE},
     {"machine", "list", {NULL}, "lists the machines", machine_list_command, {JSON_OPTION}},
     {"machine", "show", {"NAME"}, "shows a machine, its disk and its newest boot", machine_show_command,
      {JSON_OPTION}},
-    {"machine", "set", {"NAME"}, "changes a machine; an empty address or serial clears it", machine_set_command,
+    {"machine", "set", {"NAME"}, "changes a machine; an empty value clears it", machine_set_command,
      {{"--name", "NAME", "a new name", false},
       {"--mac", "MAC", "another network card", false},
       {"--size", "SIZE", "a larger disk", false},
       {"--address", "ADDRESS", "the IPv4 address reserved for it", false},
       {"--serial", "SERIAL", "a Raspberry Pi's serial number, 8 or 16 digits", false},
-      {"--boot", "disk|san", "where its firmware files come from", false},
-      JSON_OPTION}},
+      {"--group", "GROUP", "the group whose settings it inherits", false},
+      JSON_OPTION},
+     SETTING_FROM_MACHINE},
     {"machine", "chap", {"NAME", "[on|mutual|off]"}, "shows or sets how a machine authenticates itself to its disk",
      machine_chap_command,
      {{"--new-secret", NULL, "makes new secrets", false},
@@ -61,6 +66,16 @@ const struct command commands[] = {
       JSON_OPTION}},
     {"disk", "remove", {"MACHINE", "NAME"}, "removes a disk and what is on it", disk_remove_command,
      {{"--force", NULL, "takes it away from the machine while that runs", false}}},
+    {"group", "add", {"NAME"}, "adds a group of machines, which inherit its settings", group_add_command,
+     {JSON_OPTION}, SETTING_FROM_GROUP},
+    {"group", "list", {NULL}, "lists the groups", group_list_command, {JSON_OPTION}},
+    {"group", "show", {"NAME"}, "shows a group, its machines and its settings", group_show_command, {JSON_OPTION}},
+    {"group", "set", {"NAME"}, "changes a group; an empty value is inherited again", group_set_command,
+     {{"--name", "NAME", "a new name", false}, JSON_OPTION}, SETTING_FROM_GROUP},
+    {"group", "remove", {"NAME"}, "removes a group that no machine is in", group_remove_command, {{NULL}}},
+    {"defaults", "show", {NULL}, "shows what machines and groups inherit", defaults_show_command, {JSON_OPTION}},
+    {"defaults", "set", {NULL}, "changes what machines and groups inherit", defaults_set_command, {JSON_OPTION},
+     SETTING_FROM_DEFAULTS},
     {"snapshot", "create", {"MACHINE@NAME"}, "keeps what a machine's disk holds now", snapshot_create_command,
      {{"--comment", "TEXT", "what it is for", false}}},
     {"snapshot", "list", {"MACHINE"}, "lists a machine's snapshots by age", snapshot_list_command, {JSON_OPTION}},
@@ -104,16 +119,41 @@ static int print_help(void)
     return CTL_EXIT_OK;
 }
 
+static void print_option(const char *name, const char *value, const char *help)
+{
+    char left[40];
+
+    snprintf(left, sizeof(left), "%s %s", name, value);
+    printf("  %-*s ", HELP_COLUMN - 3, left);
+    print_wrapped(stdout, help, (unsigned)MAX(strlen(left) + 3, (size_t)HELP_COLUMN), HELP_COLUMN);
+}
+
+static void print_setting_options(enum setting_source source)
+{
+    char option[40];
+
+    if (source == SETTING_FROM_PROGRAM)
+        return;
+    printf("\nSettings, inherited where they are not said:\n");
+    for (enum setting key = 0; key < SETTING_COUNT; key++) {
+        if (!setting_is_for(key, source))
+            continue;
+        snprintf(option, sizeof(option), "--%s", setting_name(key));
+        print_option(option, setting_value_name(key), setting_help(key));
+    }
+    print_option("--unset", "SETTING", "inherits it again; an empty value does the same");
+}
+
 static int print_command_help(const struct command *command)
 {
     print_usage(stdout, command);
     printf("      %s\n", command->help);
     for (size_t i = 0; i < COMMAND_OPTIONS_MAX && command->options[i].name; i++) {
         const struct command_option *option = &command->options[i];
-        char left[40];
-        snprintf(left, sizeof(left), "%s %s", option->name, option->value ? option->value : "");
-        printf("%s  %-20s %s\n", i == 0 ? "\n" : "", left, option->help);
+        printf("%s", i == 0 ? "\n" : "");
+        print_option(option->name, option->value ? option->value : "", option->help);
     }
+    print_setting_options(command->settings);
     return CTL_EXIT_OK;
 }
 

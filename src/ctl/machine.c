@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "ctl/client.h"
+#include "ctl/setting.h"
 #include "ctl/table.h"
 
 #include <time.h>
@@ -17,22 +18,22 @@ static const struct {
     const char *option;
     const char *key;
     enum value_kind kind;
-} settings[] = {
+} options[] = {
     {"--name", "name", VALUE_TEXT},
     {"--mac", "mac", VALUE_TEXT},
     {"--image", "image", VALUE_TEXT},
     {"--size", "size_bytes", VALUE_SIZE},
     {"--address", "address", VALUE_TEXT_OR_NULL},
     {"--serial", "serial", VALUE_TEXT_OR_NULL},
-    {"--boot", "boot", VALUE_TEXT},
+    {"--group", "group", VALUE_TEXT_OR_NULL},
 };
 
 static bool has_option(const struct arguments *arguments, const char *name)
 {
-    const struct command_option *options = arguments->command->options;
+    const struct command_option *known = arguments->command->options;
 
-    for (size_t i = 0; i < COMMAND_OPTIONS_MAX && options[i].name; i++) {
-        if (string_equal(options[i].name, name))
+    for (size_t i = 0; i < COMMAND_OPTIONS_MAX && known[i].name; i++) {
+        if (string_equal(known[i].name, name))
             return true;
     }
     return false;
@@ -64,19 +65,19 @@ static json_t *read_value(const char *option, enum value_kind kind, const char *
 }
 
 /* Puts the options that were given into `body`. */
-static bool read_settings(const struct arguments *arguments, json_t *body)
+static bool read_options(const struct arguments *arguments, json_t *body)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
         const char *given =
-            has_option(arguments, settings[i].option) ? arguments_value(arguments, settings[i].option) : NULL;
+            has_option(arguments, options[i].option) ? arguments_value(arguments, options[i].option) : NULL;
         if (!given)
             continue;
-        json_t *value = read_value(settings[i].option, settings[i].kind, given);
+        json_t *value = read_value(options[i].option, options[i].kind, given);
         if (!value)
             return false;
-        json_object_set_new(body, settings[i].key, value);
+        json_object_set_new(body, options[i].key, value);
     }
-    return true;
+    return setting_options(arguments, body);
 }
 
 /* Asks and, without --json, lets `tell` say what came back. */
@@ -113,7 +114,7 @@ int machine_add_command(const struct arguments *arguments)
 
     json_object_set_new(body, "name", json_string(arguments->operands[0]));
     json_object_set_new(body, "mac", json_string(arguments->operands[1]));
-    if (read_settings(arguments, body))
+    if (read_options(arguments, body))
         status = ask_and_tell(arguments, "POST", "/v1/machines", body, tell_added);
     json_decref(body);
     return status;
@@ -132,7 +133,7 @@ int machine_set_command(const struct arguments *arguments)
     json_t *body = json_object();
     int status = CTL_EXIT_USAGE;
 
-    if (client_path(path, "machines", arguments->operands[0]) && read_settings(arguments, body)) {
+    if (client_path(path, "machines", arguments->operands[0]) && read_options(arguments, body)) {
         if (json_object_size(body) > 0)
             status = ask_and_tell(arguments, "PATCH", path, body, tell_changed);
         else
@@ -296,11 +297,11 @@ static void print_machine(const json_t *machine)
     print_line("serial", json_member_text(machine, "serial"));
     print_line("reserved", json_member_text(machine, "address"));
     print_line("now at", json_member_text(machine, "present_address"));
+    print_line("group", json_member_text(machine, "group"));
     print_line("image", json_member_text(machine, "image"));
     print_disk(machine);
     print_further_disks(machine);
     print_snapshots(machine);
-    print_line("boots from", json_member_text(machine, "boot"));
     print_line("target", json_member_text(machine, "target"));
     print_line("initiator", json_member_text(machine, "initiator"));
     print_line("CHAP", json_member_text(machine, "chap"));
@@ -309,6 +310,7 @@ static void print_machine(const json_t *machine)
     print_stages(machine);
     print_line("last", json_member_text(machine, "last"));
     print_line("stuck", json_member_text(machine, "diagnosis"));
+    print_settings(machine, false);
 }
 
 int machine_show_command(const struct arguments *arguments)

@@ -355,7 +355,7 @@ static void decide(struct dhcp_service *service, struct visit *visit, const stru
 
     visit->subject.is_machine = machine != NULL;
     if (machine)
-        visit->subject.machine = *machine;
+        visit->subject.machine = machine_copy(machine);
     if (visit->by_boot_port)
         dhcp_proxy_answer_boot(&context, &visit->request, &visit->answer);
     else if (service->config.mode == DHCP_MODE_SERVER)

@@ -10,6 +10,14 @@ static const char *const boot_names[] = {
     [MACHINE_BOOT_SAN] = "san",
 };
 
+struct machine machine_copy(const struct machine *machine)
+{
+    struct machine copy = *machine;
+
+    copy.settings = NULL;
+    return copy;
+}
+
 const char *machine_boot_name(enum machine_boot boot)
 {
     return boot_names[boot];

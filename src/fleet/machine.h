@@ -8,6 +8,7 @@
 #include "base/inet.h"
 #include "base/mac.h"
 #include "fleet/secret.h"
+#include "fleet/setting.h"
 
 enum { NAME_SIZE = 64, IQN_SIZE = 224 };
 
@@ -55,7 +56,12 @@ struct machine {
     struct mac mac;
     uint32_t serial;  /* a Pi's serial number, low half; 0 until known */
     uint32_t address; /* reserved for it; 0: whatever it gets */
-    enum machine_boot boot;
+    uint64_t group_id; /* 0: in none */
+    char group[NAME_SIZE];
+    /* All that it has, its own and inherited: the catalog snapshot's memory. NULL, as in a copy that outlives its
+     * snapshot: what the program brings. */
+    const struct settings *settings;
+    enum machine_boot boot; /* as its settings say */
     uint64_t image_id;
     char image[NAME_SIZE];
     char volume[NAME_SIZE]; /* in the store */
@@ -64,6 +70,13 @@ struct machine {
     struct machine_disk disks[MACHINE_DISKS_MAX]; /* by LUN */
     unsigned disk_count;
     struct machine_chap chap;
+};
+
+/* Machines that inherit the same settings. */
+struct machine_group {
+    uint64_t id;
+    char name[NAME_SIZE];
+    const struct settings *settings; /* as a machine's */
 };
 
 struct image {
@@ -76,6 +89,9 @@ struct image {
     char sha256[65];        /* of the disk it became */
     char *report;           /* what was seen inside, JSON; never NULL */
 };
+
+/* A copy to keep longer than the catalog snapshot; it has no settings. */
+struct machine machine_copy(const struct machine *machine);
 
 const char *machine_boot_name(enum machine_boot boot);
 bool machine_boot_from_name(const char *name, enum machine_boot *boot);

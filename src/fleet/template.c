@@ -104,22 +104,87 @@ static void append_disk_words(struct text *to, const struct disk_location *disk)
     append_chap_words(to, &disk->chap);
 }
 
-static bool ends_in_word(const struct text *t, size_t line_start)
+/* ---- what is wished for ---- */
+
+/* The kernel takes `-` and `_` in a key for the same. */
+static bool same_key(const char *a, const char *b, size_t length_bytes)
 {
-    return t->length_bytes > line_start && !is_blank(t->data[t->length_bytes - 1]);
+    for (size_t i = 0; i < length_bytes; i++) {
+        if ((a[i] == '-' ? '_' : a[i]) != (b[i] == '-' ? '_' : b[i]))
+            return false;
+    }
+    return true;
 }
 
-/* Appends our words at the end of a line, or in front of what belongs to init (`rest`). */
-static void append_at_end(struct text *to, size_t line_start, const struct disk_location *disk, bool rest)
+static size_t key_length(const struct word *word)
 {
-    if (ends_in_word(to, line_start))
-        text_append(to, " ");
-    append_disk_words(to, disk);
-    if (rest)
+    const char *value = memchr(word->at, '=', word->length_bytes);
+
+    return value ? (size_t)(value - word->at) : word->length_bytes;
+}
+
+static bool is_same_word(const struct word *word, const struct word *wish)
+{
+    size_t key = key_length(word);
+
+    return word->length_bytes == wish->length_bytes && key_length(wish) == key &&
+           same_key(word->at, wish->at, key) &&
+           memcmp(word->at + key, wish->at + key, word->length_bytes - key) == 0;
+}
+
+static bool is_meant_by(const struct word *word, const struct word *wish)
+{
+    size_t key = key_length(wish);
+
+    return key == wish->length_bytes ? key_length(word) == key && same_key(word->at, wish->at, key)
+                                     : is_same_word(word, wish);
+}
+
+static bool is_among(const struct word *word, const char *wishes,
+                     bool (*matches)(const struct word *word, const struct word *wish))
+{
+    const char *end = wishes + strlen(wishes);
+    const char *at = wishes + strspn(wishes, " \t");
+
+    while (at < end) {
+        struct word wish = read_word(at, end);
+        if (matches(word, &wish))
+            return true;
+        at += wish.length_bytes + wish.gap_bytes;
+    }
+    return false;
+}
+
+/* A word that is to be added moves to the end. */
+static bool is_unwanted(const struct word *word, const struct cmdline_wishes *wishes)
+{
+    return is_dropped(word) || is_among(word, wishes->remove, is_meant_by) ||
+           is_among(word, wishes->add, is_same_word);
+}
+
+/* ---- the line ---- */
+
+static void begin_word(struct text *to, size_t line_start)
+{
+    if (to->length_bytes > line_start && !is_blank(to->data[to->length_bytes - 1]))
         text_append(to, " ");
 }
 
-static void rewrite_line(struct text *to, const char *line, const char *end, const struct disk_location *disk)
+static void append_wishes(struct text *to, size_t line_start, const char *wishes)
+{
+    const char *end = wishes + strlen(wishes);
+    const char *at = wishes + strspn(wishes, " \t");
+
+    while (at < end) {
+        struct word wish = read_word(at, end);
+        begin_word(to, line_start);
+        text_append_bytes(to, wish.at, wish.length_bytes);
+        at += wish.length_bytes + wish.gap_bytes;
+    }
+}
+
+static void rewrite_line(struct text *to, const char *line, const char *end, const struct disk_location *disk,
+                         const struct cmdline_wishes *wishes)
 {
     size_t line_start = to->length_bytes;
     const char *at = line;
@@ -133,7 +198,7 @@ static void rewrite_line(struct text *to, const char *line, const char *end, con
         if (word.length_bytes == 2 && word_starts(&word, "--"))
             break;
         at += word.length_bytes + word.gap_bytes;
-        if (is_dropped(&word))
+        if (is_unwanted(&word, wishes))
             continue;
         if (!placed && word_starts(&word, "root=")) {
             append_disk_words(to, disk);
@@ -142,8 +207,13 @@ static void rewrite_line(struct text *to, const char *line, const char *end, con
         }
         text_append_bytes(to, word.at, word.length_bytes + word.gap_bytes);
     }
-    if (!placed)
-        append_at_end(to, line_start, disk, at < end);
+    if (!placed) {
+        begin_word(to, line_start);
+        append_disk_words(to, disk);
+    }
+    append_wishes(to, line_start, wishes->add);
+    if (at < end) /* what belongs to init */
+        begin_word(to, line_start);
     text_append_bytes(to, at, (size_t)(end - at));
 }
 
@@ -156,15 +226,15 @@ size_t template_line_length(const char *bytes, size_t length_bytes)
     return length_bytes;
 }
 
-int template_cmdline(struct text *to, const char *bytes, size_t length_bytes,
-                     const struct disk_location *disk)
+int template_cmdline(struct text *to, const char *bytes, size_t length_bytes, const struct disk_location *disk,
+                     const struct cmdline_wishes *wishes)
 {
     if (length_bytes > CMDLINE_MAX_BYTES)
         return -E2BIG;
     if (length_bytes > 0 && memchr(bytes, '\0', length_bytes))
         return -EINVAL;
     size_t first = template_line_length(bytes, length_bytes);
-    rewrite_line(to, bytes, bytes + first, disk);
+    rewrite_line(to, bytes, bytes + first, disk, wishes);
     text_append_bytes(to, bytes + first, length_bytes - first);
     return to->failed ? -E2BIG : 0;
 }

@@ -34,14 +34,21 @@ struct disk_location {
     struct disk_chap chap;
 };
 
+/* What the administrator wants of a command line beside the disk: words, separated as in one. */
+struct cmdline_wishes {
+    const char *add;
+    const char *remove; /* `KEY` stands for every word of that key, `KEY=VALUE` for just that word */
+};
+
 /*
  * Appends the command line `bytes` to `to`, rewritten: in its first line the words `ip=…`, `iscsi_…`,
  * `root=iscsi:…` and `init=…/firstboot` are gone, and ours stand in front of `root=` (at the end if there is
- * none). Every other byte is as it was. Words are separated as the kernel does it: by spaces outside double
- * quotes, up to `--`. -E2BIG if it is longer than CMDLINE_MAX_BYTES, -EINVAL if it contains a NUL.
+ * none). Words to remove are gone, and those to add stand last, where they win over earlier ones. Every other
+ * byte is as it was. Words are separated as the kernel does it: by spaces outside double quotes, up to `--`.
+ * -E2BIG if it is longer than CMDLINE_MAX_BYTES, -EINVAL if it contains a NUL.
  */
-int template_cmdline(struct text *to, const char *bytes, size_t length_bytes,
-                     const struct disk_location *disk);
+int template_cmdline(struct text *to, const char *bytes, size_t length_bytes, const struct disk_location *disk,
+                     const struct cmdline_wishes *wishes);
 
 /* Bytes of the first line of a command line's file: the only one that counts. */
 size_t template_line_length(const char *bytes, size_t length_bytes);

@@ -170,7 +170,7 @@ static bool read_machine(struct connection *c)
     const struct machine *machine = catalog_machine_by_id(snapshot, c->machine.id);
 
     if (machine)
-        c->machine = *machine;
+        c->machine = machine_copy(machine);
     return machine != NULL;
 }
 

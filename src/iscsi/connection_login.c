@@ -83,7 +83,7 @@ static enum login_status decide_access(struct connection *c, const struct catalo
 
     request.knows_mac = mac_at_peer(c, &request.mac);
     if (request.machine)
-        c->machine = *request.machine;
+        c->machine = machine_copy(request.machine);
     enum access access = access_decide(&request);
     if (access != ACCESS_GRANTED)
         connection_tell_refused(c, access_reason(access));

@@ -497,14 +497,18 @@ static int translate(struct tftp_session *s)
 
 static int open_file(struct tftp_session *s)
 {
+    CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot = catalog_read(s->context->catalog);
+    const struct machine *machine = catalog_machine_by_id(snapshot, s->machine.id);
     char address[INET_TEXT_SIZE];
     char url[64];
-    struct bootfile_request request = {.machine = &s->machine,
+    struct bootfile_request request = {.machine = machine,
                                        .kind = s->plan.kind,
                                        .path = s->plan.path,
                                        .server = s->request.local,
                                        .base_url = url};
 
+    if (!machine)
+        return -ENOENT; /* removed a moment ago */
     inet_format(address, s->request.local);
     if (s->context->port == TFTP_PORT)
         snprintf(url, sizeof(url), "tftp://%s/", address);
@@ -567,7 +571,7 @@ struct tftp_session *tftp_session_new(const struct tftp_session_context *context
                                .over = over,
                                .owner = owner,
                                .request = *request,
-                               .machine = *plan->machine,
+                               .machine = machine_copy(plan->machine),
                                .plan = *plan,
                                .fd = -1,
                                .working = true,

@@ -21,9 +21,9 @@ ORDER = [
 ]
 RANK = {folder: rank for rank, folders in enumerate(ORDER) for folder in folders}
 
-# The command line tool speaks to the daemon over its socket and knows nothing else of it. The command table is
-# entered from main, so the daemon may include ctl.
-ONLY = {"ctl": {"base", "ctl"}}
+# The command line tool speaks to the daemon over its socket and knows nothing else of it but the words of its settings,
+# so that --help needs no daemon. The command table is entered from main, so the daemon may include ctl.
+ONLY = {"ctl": {"base", "fleet", "ctl"}}
 ALSO = {"daemon": {"ctl"}, "dhcp": {"lan"}}
 
 

@@ -217,6 +217,19 @@ def test_the_command_line_is_rewritten_on_the_wire(lab, pi, name):
         assert int(answer.split(b"\0")[3 - 1]) == len(OURS) + len(FILES["cmdline.txt"])
 
 
+def test_words_of_the_command_line_are_a_setting(lab, pi, farboot):
+    farboot.run("defaults", "set", "--cmdline-remove", "fixrtc console")
+    farboot.run("machine", "set", "pi-01", "--cmdline-add", 'console=ttyAMA10 x="a b"')
+    with socket_in(pi) as sock:
+        assert fetch(lab, sock, request("cmdline.txt")).decode() == \
+            f'{OURS}root=LABEL=writable rootfstype=ext4 rootwait console=ttyAMA10 x="a b"\n'
+    farboot.run("machine", "set", "pi-01", "--unset", "cmdline-add")
+    farboot.run("defaults", "set", "--cmdline-remove=")
+    with socket_in(pi) as sock:
+        assert fetch(lab, sock, request("cmdline.txt")).decode() == \
+            f"console=serial0,115200 {OURS}root=LABEL=writable rootfstype=ext4 rootwait fixrtc\n"
+
+
 def test_ipxe_gets_a_script_with_the_names_of_config_txt(lab, pi):
     with socket_in(pi) as sock:
         script = fetch(lab, sock, request("boot.ipxe")).decode()

@@ -12,10 +12,16 @@ static void rewrite(const char *bytes, size_t length_bytes)
 {
     const struct disk_location disk = {
         .initiator = "iqn.x:machine:a", .target = "iqn.x:root:a", .server = 1, .port = 1};
+    /* The bytes are also what is wished for, where they could be. */
+    CLEANUP_FREE char *words = xcalloc(length_bytes + 1, 1);
+    struct cmdline_wishes wishes = {.add = "", .remove = ""};
     CLEANUP_TEXT struct text cmdline = text_with_max(2 * CMDLINE_MAX_BYTES);
     CLEANUP_TEXT struct text script = text_with_max(4 * CMDLINE_MAX_BYTES);
 
-    if (template_cmdline(&cmdline, bytes, length_bytes, &disk) < 0)
+    memcpy(words, bytes, length_bytes);
+    if (setting_check(SETTING_CMDLINE_ADD, SETTING_FROM_GROUP, words, NULL) == 0)
+        wishes = (struct cmdline_wishes){.add = words, .remove = words};
+    if (template_cmdline(&cmdline, bytes, length_bytes, &disk, &wishes) < 0)
         return;
     CHECK(memmem(cmdline.data, cmdline.length_bytes, "ip=dhcp iscsi_initiator=iqn.x:machine:a", 39));
     const struct boot_script ipxe = {.base_url = "tftp://192.0.2.1/",

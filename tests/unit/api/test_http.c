@@ -79,8 +79,16 @@ static void what_is_wrong_with_a_machine_is_said(void **state)
          "is not the IPv4 address"},
         {"{\"name\":\"a\",\"mac\":\"dc:a6:32:01:02:03\",\"image\":\"debian\",\"serial\":\"00000000\"}", 400,
          "is not a serial number"},
-        {"{\"name\":\"a\",\"mac\":\"dc:a6:32:01:02:03\",\"image\":\"debian\",\"boot\":\"usb\"}", 400,
-         "\"usb\" is not a way to boot"},
+        {"{\"name\":\"a\",\"mac\":\"dc:a6:32:01:02:03\",\"image\":\"debian\","
+         "\"settings\":{\"boot\":\"usb\"}}", 400, "\"usb\" is not a way to boot"},
+        {"{\"name\":\"a\",\"mac\":\"dc:a6:32:01:02:03\",\"settings\":{\"bot\":\"disk\"}}", 400,
+         "unknown setting \"bot\""},
+        {"{\"name\":\"a\",\"mac\":\"dc:a6:32:01:02:03\",\"settings\":[]}", 400, "settings: must be an object"},
+        {"{\"name\":\"a\",\"mac\":\"dc:a6:32:01:02:03\",\"settings\":{\"boot\":1}}", 400, "boot: must be a text"},
+        {"{\"name\":\"a\",\"mac\":\"dc:a6:32:01:02:03\",\"settings\":{\"image\":\"debian\"}}", 400,
+         "image: is settled when a machine is added"},
+        {"{\"name\":\"a\",\"mac\":\"dc:a6:32:01:02:03\",\"image\":\"debian\",\"group\":\"none\"}", 404,
+         "none: no such group"},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
@@ -127,6 +135,49 @@ static void a_machine_is_added_changed_and_removed(void **state)
     expect(server, "DELETE", "/v1/machines/pi-02", NULL, 404, "no such machine");
     expect(server, "DELETE", "/v1/images/debian", NULL, 200, NULL);
     expect(server, "DELETE", "/v1/images/debian", NULL, 404, "no such image");
+}
+
+/* "value from source" of a setting. */
+static void assert_setting(struct server *server, const char *path, const char *key, const char *expected)
+{
+    json_t *reply;
+    const char *value, *from;
+    char found[128];
+
+    assert_int_equal(ask(server, "GET", path, NULL, &reply), 200);
+    assert_int_equal(json_unpack(reply, "{s:{s:{s:s, s:s}}}", "settings", key, "value", &value, "from", &from), 0);
+    snprintf(found, sizeof(found), "%s from %s", value, from);
+    assert_string_equal(found, expected);
+    json_decref(reply);
+}
+
+static void a_machine_inherits_from_its_group_and_the_defaults(void **state)
+{
+    struct server *server = *state;
+
+    expect(server, "PATCH", "/v1/defaults", "{\"settings\":{\"cmdline-add\":\"a\",\"cmdline-remove\":\"b\"}}", 200, NULL);
+    expect(server, "POST", "/v1/groups",
+           "{\"name\":\"kiosks\",\"settings\":{\"cmdline-add\":\"c\",\"boot\":\"san\",\"image\":\"debian\"}}", 200, NULL);
+    expect(server, "POST", "/v1/groups", "{\"name\":\"kiosks\"}", 409, "a group of that name exists");
+    expect(server, "POST", "/v1/groups", "{}", 400, "name: must be a name");
+    /* The image is its group's. */
+    expect(server, "POST", "/v1/machines", "{\"name\":\"pi-01\",\"mac\":\"dc:a6:32:01:02:03\",\"group\":\"kiosks\"}", 200,
+           NULL);
+    assert_setting(server, "/v1/machines/pi-01", "boot", "san from group");
+    assert_setting(server, "/v1/machines/pi-01", "cmdline-add", "c from group");
+    assert_setting(server, "/v1/machines/pi-01", "cmdline-remove", "b from defaults");
+    expect(server, "PATCH", "/v1/machines/pi-01", "{\"settings\":{\"cmdline-add\":\"d\"}}", 200, NULL);
+    assert_setting(server, "/v1/machines/pi-01", "cmdline-add", "d from machine");
+    expect(server, "PATCH", "/v1/machines/pi-01", "{\"settings\":{\"cmdline-add\":\"\"}}", 200, NULL);
+    assert_setting(server, "/v1/machines/pi-01", "cmdline-add", "c from group");
+    expect(server, "PATCH", "/v1/groups/kiosks", "{\"name\":\"walls\",\"settings\":{\"cmdline-add\":null}}", 200, NULL);
+    assert_setting(server, "/v1/groups/walls", "cmdline-add", "a from defaults");
+    assert_setting(server, "/v1/machines/pi-01", "cmdline-add", "a from defaults");
+    expect(server, "DELETE", "/v1/groups/walls", NULL, 409, "while machines are in it: pi-01");
+    expect(server, "PATCH", "/v1/machines/pi-01", "{\"group\":null}", 200, NULL);
+    assert_setting(server, "/v1/machines/pi-01", "boot", "disk from program");
+    expect(server, "DELETE", "/v1/groups/walls", NULL, 200, NULL);
+    expect(server, "DELETE", "/v1/groups/walls", NULL, 404, "walls: no such group");
 }
 
 static void set_busy(void *arg)
@@ -291,6 +342,7 @@ int main(void)
         WITH_SERVER(what_is_wrong_with_a_machine_is_said),
         WITH_SERVER(a_refused_machine_leaves_no_disk),
         WITH_SERVER(a_machine_is_added_changed_and_removed),
+        WITH_SERVER(a_machine_inherits_from_its_group_and_the_defaults),
         WITH_SERVER(a_disk_in_use_is_kept),
         WITH_SERVER(status_tells_of_strangers_and_machines),
         WITH_SERVER(an_event_answers_who_waits_for_it),

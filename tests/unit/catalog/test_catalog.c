@@ -1,10 +1,14 @@
 #include "../test.h"
 
+#include "base/embedded.h"
 #include "base/inet.h"
 #include "catalog/catalog.h"
+#include "catalog/database.h"
 
 #include <pthread.h>
 #include <stdio.h>
+
+extern const struct embedded_file catalog_schema[];
 
 struct fixture {
     char folder[64];
@@ -133,6 +137,162 @@ static void an_image_in_use_stays(void **state)
     assert_int_equal(catalog_machine_delete(f->catalog, machine.id, NULL), 0);
     assert_int_equal(catalog_image_delete(f->catalog, image.id, NULL), 0);
     assert_int_equal(catalog_image_delete(f->catalog, image.id, &error), -ENOENT);
+}
+
+/* ---- settings ---- */
+
+static void assert_setting(struct fixture *f, const char *name, enum setting key, const char *value,
+                           enum setting_source source)
+{
+    CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot = catalog_read(f->catalog);
+    const struct machine *machine = catalog_machine_by_name(snapshot, name);
+
+    assert_non_null(machine);
+    assert_string_equal(machine_setting(machine, key), value);
+    assert_int_equal(machine->settings->sources[key], source);
+}
+
+static void say(struct settings *settings, enum setting_source source, enum setting key, const char *value)
+{
+    settings->values[key] = value;
+    settings->sources[key] = source;
+}
+
+static void add_group(struct fixture *f, struct machine_group *group, const char *name, const char *cmdline_add)
+{
+    struct settings settings;
+
+    settings_begin(&settings);
+    if (cmdline_add)
+        say(&settings, SETTING_FROM_GROUP, SETTING_CMDLINE_ADD, cmdline_add);
+    *group = (struct machine_group){.settings = &settings};
+    COPY_STRING(group->name, name);
+    assert_int_equal(catalog_group_insert(f->catalog, group, NULL), 0);
+}
+
+static void say_for_machine(struct fixture *f, const char *name, enum setting key, const char *value)
+{
+    CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot = catalog_read(f->catalog);
+    struct machine machine = *catalog_machine_by_name(snapshot, name);
+    struct settings settings = *machine.settings;
+
+    say(&settings, value ? SETTING_FROM_MACHINE : SETTING_FROM_PROGRAM, key, value ? value : "");
+    machine.settings = &settings;
+    assert_int_equal(catalog_machine_update(f->catalog, &machine, NULL), 0);
+}
+
+static void a_machine_has_what_it_says_or_inherits(void **state)
+{
+    struct fixture *f = *state;
+    struct image image = an_image("debian");
+    struct machine_group group;
+    struct settings defaults;
+
+    assert_int_equal(catalog_image_insert(f->catalog, &image, NULL), 0);
+    add_group(f, &group, "kiosks", "from-group");
+    struct machine machine = a_machine(&image, 1);
+    machine.group_id = group.id;
+    assert_int_equal(catalog_machine_insert(f->catalog, &machine, NULL), 0);
+    struct machine other = a_machine(&image, 2);
+    assert_int_equal(catalog_machine_insert(f->catalog, &other, NULL), 0);
+    settings_begin(&defaults);
+    say(&defaults, SETTING_FROM_DEFAULTS, SETTING_CMDLINE_ADD, "from-defaults");
+    say(&defaults, SETTING_FROM_DEFAULTS, SETTING_BOOT, "san");
+    assert_int_equal(catalog_defaults_update(f->catalog, &defaults, NULL), 0);
+
+    for (int restart = 0; restart < 2; restart++) {
+        assert_setting(f, "pi-001", SETTING_CMDLINE_ADD, "from-group", SETTING_FROM_GROUP);
+        assert_setting(f, "pi-002", SETTING_CMDLINE_ADD, "from-defaults", SETTING_FROM_DEFAULTS);
+        assert_setting(f, "pi-001", SETTING_BOOT, "san", SETTING_FROM_DEFAULTS);
+        assert_setting(f, "pi-001", SETTING_CMDLINE_REMOVE, "", SETTING_FROM_PROGRAM);
+        catalog_close(f->catalog);
+        assert_int_equal(catalog_open(f->path, &f->catalog, NULL), 0);
+    }
+    say_for_machine(f, "pi-001", SETTING_CMDLINE_ADD, "own");
+    say_for_machine(f, "pi-001", SETTING_BOOT, "disk");
+    assert_setting(f, "pi-001", SETTING_CMDLINE_ADD, "own", SETTING_FROM_MACHINE);
+    assert_setting(f, "pi-001", SETTING_BOOT, "disk", SETTING_FROM_MACHINE);
+    say_for_machine(f, "pi-001", SETTING_CMDLINE_ADD, NULL);
+    assert_setting(f, "pi-001", SETTING_CMDLINE_ADD, "from-group", SETTING_FROM_GROUP);
+    assert_setting(f, "pi-001", SETTING_BOOT, "disk", SETTING_FROM_MACHINE);
+
+    /* What was said of a machine goes with it. */
+    assert_int_equal(catalog_machine_delete(f->catalog, machine.id, NULL), 0);
+    machine.settings = NULL;
+    assert_int_equal(catalog_machine_insert(f->catalog, &machine, NULL), 0);
+    assert_setting(f, "pi-001", SETTING_BOOT, "san", SETTING_FROM_DEFAULTS);
+}
+
+static void the_way_to_boot_is_a_setting(void **state)
+{
+    struct fixture *f = *state;
+    struct image image = an_image("debian");
+
+    assert_int_equal(catalog_image_insert(f->catalog, &image, NULL), 0);
+    struct machine machine = a_machine(&image, 1);
+    assert_int_equal(catalog_machine_insert(f->catalog, &machine, NULL), 0);
+    say_for_machine(f, "pi-001", SETTING_BOOT, "san");
+    CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot = catalog_read(f->catalog);
+    assert_int_equal(catalog_machine_by_name(snapshot, "pi-001")->boot, MACHINE_BOOT_SAN);
+}
+
+static void a_group_with_machines_stays(void **state)
+{
+    struct fixture *f = *state;
+    struct image image = an_image("debian");
+    struct machine_group group, same;
+    struct error error = {0};
+
+    assert_int_equal(catalog_image_insert(f->catalog, &image, NULL), 0);
+    add_group(f, &group, "kiosks", NULL);
+    same = group;
+    same.settings = NULL;
+    assert_int_equal(catalog_group_insert(f->catalog, &same, &error), -EEXIST);
+    assert_string_equal(error.text, "kiosks: a group of that name exists; choose another name");
+    struct machine machine = a_machine(&image, 1);
+    machine.group_id = group.id;
+    assert_int_equal(catalog_machine_insert(f->catalog, &machine, NULL), 0);
+    assert_int_equal(catalog_group_delete(f->catalog, group.id, &error), -EBUSY);
+    assert_string_equal(error.text, "kiosks: cannot be removed while machines are in it: pi-001");
+    machine.group_id = 0;
+    assert_int_equal(catalog_machine_update(f->catalog, &machine, NULL), 0);
+    assert_int_equal(catalog_group_delete(f->catalog, group.id, NULL), 0);
+    assert_int_equal(catalog_group_delete(f->catalog, group.id, &error), -ENOENT);
+}
+
+/* A database as it was before there were settings keeps what it says of each machine. */
+static void the_way_to_boot_survives_the_migration(void **state)
+{
+    struct fixture *f = *state;
+    sqlite3 *db;
+
+    catalog_close(f->catalog);
+    assert_int_equal(unlink(f->path), 0);
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    for (size_t i = 0; !strstr(catalog_schema[i].name, "settings"); i++) {
+        CLEANUP_FREE char *version = xasprintf("PRAGMA user_version = %zu", i + 1);
+        assert_int_equal(sqlite3_exec(db, (const char *)catalog_schema[i].data, NULL, NULL, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(db, version, NULL, NULL, NULL), SQLITE_OK);
+    }
+    assert_int_equal(
+        sqlite3_exec(db,
+                     "INSERT INTO image VALUES (1, 'debian', 'i', 4096, 0, '', '', '{}');"
+                     "INSERT INTO machine (name, mac, serial, address, boot, image_id, volume, size_bytes,"
+                     " created_seconds) VALUES ('pi-001', 'dc:a6:32:00:00:01', 0, 0, 'disk', 1, 'a', 4096, 0),"
+                     " ('pi-002', 'dc:a6:32:00:00:02', 0, 0, 'san', 1, 'b', 4096, 0)",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
+    sqlite3_close(db);
+    assert_int_equal(catalog_open(f->path, &f->catalog, NULL), 0);
+    assert_setting(f, "pi-001", SETTING_BOOT, "disk", SETTING_FROM_PROGRAM);
+    assert_setting(f, "pi-002", SETTING_BOOT, "san", SETTING_FROM_MACHINE);
+}
+
+/* Migrations run in the order of the table, so that must be the order of their names. */
+static void migrations_stand_in_order(void **state)
+{
+    for (size_t i = 1; catalog_schema[i].name; i++)
+        assert_true(strcmp(catalog_schema[i - 1].name, catalog_schema[i].name) < 0);
 }
 
 static void a_held_snapshot_does_not_change(void **state)
@@ -415,6 +575,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_conflict_says_with_whom, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_image_in_use_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_held_snapshot_does_not_change, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_machine_has_what_it_says_or_inherits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_way_to_boot_is_a_setting, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_group_with_machines_stays, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_way_to_boot_survives_the_migration, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(migrations_stand_in_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_volume_is_pending_exactly_while_no_record_names_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(further_disks_stand_with_their_machine, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_name_and_a_lun_are_a_machines_only_once, set_up, tear_down),

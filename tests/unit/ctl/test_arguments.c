@@ -64,6 +64,18 @@ static void words_find_their_places(void **state)
     assert_true(p.fits);
     assert_string_equal(arguments_value(&p.arguments, "--address"), "");
 
+    parse(&p, find("machine", "set"), "pi-01 --boot=san --unset cmdline-add --cmdline-remove quiet");
+    assert_true(p.fits);
+    assert_string_equal(p.arguments.settings[SETTING_BOOT], "san");
+    assert_string_equal(p.arguments.settings[SETTING_CMDLINE_ADD], "");
+    assert_string_equal(p.arguments.settings[SETTING_CMDLINE_REMOVE], "quiet");
+
+    parse(&p, find("defaults", "set"), "--image debian --cmdline-add=");
+    assert_true(p.fits);
+    assert_string_equal(p.arguments.settings[SETTING_IMAGE], "debian");
+    assert_string_equal(p.arguments.settings[SETTING_CMDLINE_ADD], "");
+    assert_null(p.arguments.settings[SETTING_BOOT]);
+
     parse(&p, find("image", "import"), "-");
     assert_true(p.fits);
     assert_string_equal(p.arguments.operands[0], "-");
@@ -87,12 +99,17 @@ static void what_does_not_fit_is_said(void **state)
     } rows[] = {
         {"machine", "add", "", "NAME is missing"},
         {"machine", "add", "pi-01", "MAC is missing"},
-        {"machine", "add", "pi-01 dc:a6:32:01:02:03", "--image IMAGE is missing"},
         {"machine", "add", "a b c", "one word too many: c"},
         {"machine", "add", "a b --image", "--image needs a value: IMAGE"},
         {"machine", "add", "a b --imag x", "unknown option --imag; did you mean --image?"},
         {"machine", "list", "--verbose", "unknown option --verbose"},
         {"machine", "list", "--json=yes", "--json takes no value"},
+        {"machine", "set", "a --cmdline-ad x", "unknown option --cmdline-ad; did you mean --cmdline-add?"},
+        {"machine", "set", "a --cmdline-add", "--cmdline-add needs a value: WORDS"},
+        {"machine", "set", "a --unset", "--unset needs a value: SETTING"},
+        {"machine", "set", "a --unset nothing", "--unset nothing: no such setting"},
+        {"machine", "set", "a --unset image", "--unset image: no such setting"},
+        {"machine", "show", "a --boot disk", "unknown option --boot"},
         {"status", NULL, "--socket", "--socket needs a value: PATH"},
         {"watch", NULL, "a b", "one word too many: b"},
     };

@@ -11,21 +11,29 @@ static const struct disk_location disk = {
     .port = 3260,
 };
 
+static const struct cmdline_wishes nothing = {.add = "", .remove = ""};
+
 #define OURS                                                                                                 \
     "ip=dhcp iscsi_initiator=iqn.2026-11.internal.farboot:machine:dc-a6-32-01-02-03 "                        \
     "iscsi_target_name=iqn.2026-11.internal.farboot:root:dc-a6-32-01-02-03 iscsi_target_ip=192.0.2.1"
 
-static void assert_cmdline(const char *before, const char *after, const struct disk_location *location)
+static void assert_wishes(const char *before, const char *after, const struct disk_location *location,
+                          const struct cmdline_wishes *wishes)
 {
     CLEANUP_TEXT struct text text = text_with_max(CMDLINE_MAX_BYTES * 2);
 
-    assert_int_equal(template_cmdline(&text, before, strlen(before), location), 0);
+    assert_int_equal(template_cmdline(&text, before, strlen(before), location, wishes), 0);
     assert_string_equal(text_string(&text), after);
 
     /* What was rewritten comes out of a second rewriting unchanged. */
     CLEANUP_TEXT struct text again = text_with_max(CMDLINE_MAX_BYTES * 2);
-    assert_int_equal(template_cmdline(&again, text_string(&text), text.length_bytes, location), 0);
+    assert_int_equal(template_cmdline(&again, text_string(&text), text.length_bytes, location, wishes), 0);
     assert_string_equal(text_string(&again), after);
+}
+
+static void assert_cmdline(const char *before, const char *after, const struct disk_location *location)
+{
+    assert_wishes(before, after, location, &nothing);
 }
 
 static void command_lines_of_known_systems(void **state)
@@ -101,7 +109,7 @@ static void odd_command_lines(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         /* The second pass of an unbalanced quote sees our words inside it: once is enough there. */
         CLEANUP_TEXT struct text text = text_with_max(CMDLINE_MAX_BYTES);
-        assert_int_equal(template_cmdline(&text, rows[i].before, strlen(rows[i].before), &disk), 0);
+        assert_int_equal(template_cmdline(&text, rows[i].before, strlen(rows[i].before), &disk, &nothing), 0);
         assert_string_equal(text_string(&text), rows[i].after);
     }
 }
@@ -146,9 +154,50 @@ static void what_is_no_command_line_is_refused(void **state)
     CLEANUP_TEXT struct text text = text_with_max(CMDLINE_MAX_BYTES);
     CLEANUP_FREE char *huge = xcalloc(CMDLINE_MAX_BYTES + 1, 1);
 
-    assert_int_equal(template_cmdline(&text, "a\0b", 3, &disk), -EINVAL);
+    assert_int_equal(template_cmdline(&text, "a\0b", 3, &disk, &nothing), -EINVAL);
     memset(huge, 'a', CMDLINE_MAX_BYTES + 1);
-    assert_int_equal(template_cmdline(&text, huge, CMDLINE_MAX_BYTES + 1, &disk), -E2BIG);
+    assert_int_equal(template_cmdline(&text, huge, CMDLINE_MAX_BYTES + 1, &disk, &nothing), -E2BIG);
+}
+
+static void words_are_added_and_removed(void **state)
+{
+    static const struct {
+        const char *before;
+        struct cmdline_wishes wishes;
+        const char *after;
+    } rows[] = {
+        /* Ubuntu 24.04: another console, no quiet, and a word that stands last and so wins. */
+        {"console=serial0,115200 multipath=off console=tty1 root=LABEL=writable rootfstype=ext4 rootwait fixrtc\n",
+         {.add = "console=ttyAMA10,115200 cgroup_enable=memory", .remove = "console=tty1 multipath"},
+         "console=serial0,115200 " OURS " root=LABEL=writable rootfstype=ext4 rootwait fixrtc "
+         "console=ttyAMA10,115200 cgroup_enable=memory\n"},
+        /* Raspberry Pi OS */
+        {"console=serial0,115200 console=tty1 root=PARTUUID=4e639091-02 rootwait quiet splash\n",
+         {.add = "", .remove = "quiet splash console"},
+         OURS " root=PARTUUID=4e639091-02 rootwait \n"},
+        /* Debian: `-` and `_` are the same in a key, not in a value. */
+        {"root=LABEL=RASPIROOT net.ifnames=0 dwc_otg.lpm_enable=0 x=a-b rw\r\n",
+         {.add = "", .remove = "dwc-otg.lpm-enable x=a_b"},
+         OURS " root=LABEL=RASPIROOT net.ifnames=0 x=a-b rw\r\n"},
+        /* A word that is there already moves to the end. */
+        {"quiet root=x rw", {.add = "quiet", .remove = ""}, OURS " root=x rw quiet"},
+        {"quiet rw", {.add = "  a \t b ", .remove = ""}, "quiet rw " OURS " a b"},
+        {"", {.add = "a", .remove = "b"}, OURS " a"},
+        /* Before what belongs to init. */
+        {"root=x -- single a", {.add = "a", .remove = "single"}, OURS " root=x a -- single a"},
+        {"-- single", {.add = "a", .remove = ""}, OURS " a -- single"},
+        /* With blanks inside quotes. */
+        {"dyndbg=\"file a.c +p\" root=x", {.add = "b=\"c d\"", .remove = "dyndbg"}, OURS " root=x b=\"c d\""},
+        {"dyndbg=\"file a.c +p\" root=x", {.add = "", .remove = "dyndbg=\"file a.c +p\""}, OURS " root=x"},
+        /* Only what is meant. */
+        {"quietly rootwait=1 root=x", {.add = "", .remove = "quiet rootwait=2 =1 t"}, "quietly rootwait=1 " OURS " root=x"},
+        /* Ours are not the image's. */
+        {"ip=dhcp root=x", {.add = "ip=:::::eth0:dhcp", .remove = "ip iscsi_initiator"},
+         OURS " root=x ip=:::::eth0:dhcp"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        assert_wishes(rows[i].before, rows[i].after, &disk, &rows[i].wishes);
 }
 
 int main(void)
@@ -158,6 +207,7 @@ int main(void)
         cmocka_unit_test(odd_command_lines),
         cmocka_unit_test(another_port_is_named),
         cmocka_unit_test(secrets_are_handed_over_only_when_chap_is_on),
+        cmocka_unit_test(words_are_added_and_removed),
         cmocka_unit_test(what_is_no_command_line_is_refused),
     };
 

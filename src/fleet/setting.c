@@ -1,0 +1,134 @@
+#include "fleet/setting.h"
+
+#include "base/text.h"
+#include "fleet/machine.h"
+
+static const char *const source_names[] = {
+    [SETTING_FROM_PROGRAM] = "program",
+    [SETTING_FROM_DEFAULTS] = "defaults",
+    [SETTING_FROM_GROUP] = "group",
+    [SETTING_FROM_MACHINE] = "machine",
+};
+
+const char *setting_source_name(enum setting_source source)
+{
+    return source_names[source];
+}
+
+bool setting_source_from_name(const char *name, enum setting_source *source)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(source_names); i++) {
+        if (string_equal(source_names[i], name)) {
+            *source = (enum setting_source)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- checks ---- */
+
+static bool is_boot(const char *value)
+{
+    enum machine_boot boot;
+
+    return machine_boot_from_name(value, &boot);
+}
+
+/* What may stand in a kernel's command line: one line of printable ASCII, its quotes closed. */
+static bool is_words(const char *value)
+{
+    bool quoted = false;
+    size_t length = 0;
+
+    for (; value[length]; length++) {
+        if ((uint8_t)value[length] < 0x20 || (uint8_t)value[length] > 0x7e)
+            return false;
+        quoted ^= value[length] == '"';
+    }
+    return !quoted && length <= SETTING_WORDS_MAX_BYTES;
+}
+
+/* ---- the table ---- */
+
+static const struct row {
+    const char *name;
+    const char *value_name;
+    const char *built_in;
+    const char *help;
+    bool (*check)(const char *value);
+    const char *expected; /* what a value that fails the check is not */
+    bool settled_when_added;
+} rows[SETTING_COUNT] = {
+    [SETTING_BOOT] = {"boot", "disk|san", "disk", "where firmware files come from", is_boot,
+                      "a way to boot: disk (firmware files from its own disk) or san (iPXE starts the disk)", false},
+    [SETTING_IMAGE] = {"image", "IMAGE", "", "the image that the disks of new machines begin as", is_valid_name,
+                       "the name of an image (see farboot image list)", true},
+    [SETTING_CMDLINE_ADD] = {"cmdline-add", "WORDS", "", "kernel parameters to add", is_words,
+                             "kernel parameters: printable ASCII, quotes closed, at most 1024 bytes", false},
+    [SETTING_CMDLINE_REMOVE] = {"cmdline-remove", "WORDS", "", "kernel parameters to leave out: KEY or KEY=VALUE",
+                                is_words, "kernel parameters: printable ASCII, quotes closed, at most 1024 bytes",
+                                false},
+};
+
+const char *setting_name(enum setting key)
+{
+    return rows[key].name;
+}
+
+bool setting_from_name(const char *name, enum setting *key)
+{
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        if (string_equal(rows[i].name, name)) {
+            *key = (enum setting)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *setting_value_name(enum setting key)
+{
+    return rows[key].value_name;
+}
+
+const char *setting_help(enum setting key)
+{
+    return rows[key].help;
+}
+
+const char *setting_built_in(enum setting key)
+{
+    return rows[key].built_in;
+}
+
+bool setting_is_for(enum setting key, enum setting_source source)
+{
+    return source != SETTING_FROM_MACHINE || !rows[key].settled_when_added;
+}
+
+int setting_check(enum setting key, enum setting_source source, const char *value, struct error *error)
+{
+    char quoted[80];
+
+    if (!setting_is_for(key, source))
+        return error_set(error, -EINVAL, "%s: is settled when a machine is added; it can be said for groups and defaults",
+                         rows[key].name);
+    if (strlen(value) > SETTING_VALUE_MAX_BYTES || !rows[key].check(value))
+        return error_set(error, -EINVAL, "%s: \"%s\" is not %s", rows[key].name,
+                         quote_into(quoted, sizeof(quoted), value, strlen(value)), rows[key].expected);
+    return 0;
+}
+
+void settings_begin(struct settings *settings)
+{
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        settings->values[i] = rows[i].built_in;
+        settings->sources[i] = SETTING_FROM_PROGRAM;
+    }
+}
+
+const char *machine_setting(const struct machine *machine, enum setting key)
+{
+    return machine->settings ? machine->settings->values[key] : rows[key].built_in;
+}
