@@ -120,8 +120,8 @@ def add_machines(farboot, count):
     with contextlib.closing(sqlite3.connect(pathlib.Path(farboot.config["store"]) / "catalog.db")) as catalog, catalog:
         image = catalog.execute("SELECT id FROM image").fetchone()[0]
         catalog.executemany(
-            "INSERT INTO machine (name, mac, serial, address, boot, image_id, volume, size_bytes, created_seconds)"
-            " VALUES (?, ?, 0, 0, 'disk', ?, ?, 67108864, 1)",
+            "INSERT INTO machine (name, mac, serial, address, image_id, volume, size_bytes, created_seconds)"
+            " VALUES (?, ?, 0, 0, ?, ?, 67108864, 1)",
             [(f"m-{n:04}", f"dc:a6:32:77:{n >> 8:02x}:{n & 255:02x}", image, f"none-{n}") for n in range(count)])
 
 
