@@ -32,6 +32,8 @@ struct store {
     pthread_mutex_t lock;
     struct volume *volumes;
     struct layer *layers;
+
+    atomic_uint_fast64_t slow_until_ns; /* the disk does not keep up: nobody writes without waiting */
 };
 
 /* Blocks that somebody changes; others who want them wait (W3). Lives on its owner's stack. */
