@@ -13,7 +13,8 @@ from lab import CommandFailed, Farboot, run  # noqa: E402
 DISK_BYTES = 256 << 20
 SPAN_BYTES = 64 << 20
 MACHINES = 16
-LAYERED = 0xe8  # the machine whose disk has eight layers
+# Disks beside those of the first sixteen: one that was written in large blocks, one that has eight layers.
+BULK, LAYERED = 0xb1, 0xe8
 READY_SECONDS = 20
 ISCSI_PORT = 3260
 # What the load generator asks for, so that a peer answers with as much.
@@ -53,6 +54,13 @@ class Server:
             total += int((thread / "schedstat").read_text().split()[0])
         return total / 1e9
 
+    def prepare(self, number):
+        """Fills a disk that is measured, in blocks of the size that it is measured with: the kernel remembers it, by
+        keeping a file in pieces as large as the writes that made them, and a small write to a large piece is dear."""
+        block = 262144 if number == BULK else 4096
+        self.load(self, number, "--write", "--sequential", "--block", str(block), "--depth", "8",
+                  "--count", str(SPAN_BYTES // block))
+
     def pin(self, cpus):
         run("taskset", "-a", "-c", "-p", cpus, self.pid())
 
@@ -70,17 +78,15 @@ class FarbootServer(Server):
         self.farboot.start()
         self.process = self.farboot.process
         self.farboot.run("image", "import", self.image, "--name", "disk")
-        for number in [*range(1, MACHINES + 1), LAYERED]:
+        for number in [*range(1, MACHINES + 1), BULK, LAYERED]:
             self.farboot.run("machine", "add", f"m{number:02x}", self._mac(number), "--image", "disk")
         return self
 
     def prepare(self, number):
-        """Fills a disk that is measured: what was never written would be read from the image below."""
         if number == LAYERED:
             self._pile_up(number)
         else:
-            self.load(self, number, "--write", "--sequential", "--block", "262144", "--depth", "8",
-                      "--count", str(SPAN_BYTES // 262144))
+            super().prepare(number)
 
     def _pile_up(self, number):
         """The image, six snapshots and the top, each with blocks scattered among the others'."""
@@ -105,11 +111,11 @@ class TgtServer(Server):
     lun = 1
     port = 3261
 
-    def __init__(self, lab, image, load=None):
+    def __init__(self, lab, load=None):
         self.lab = lab
-        self.disk = lab.directory / "tgt.img"
+        self.load = load
+        self.directory = lab.directory
         self._ipc = str(lab.directory / "tgtd.ipc")
-        shutil.copy(image, self.disk)
 
     def start(self):
         self.process = self.lab.start("tgtd", ["tgtd", "-f", "--iscsi", f"portal=0.0.0.0:{self.port}"],
@@ -119,17 +125,17 @@ class TgtServer(Server):
             if time.monotonic() > deadline:
                 raise CommandFailed("tgtd is not ready")
             time.sleep(0.1)
-        for number in range(1, MACHINES + 1):
+        for number in [*range(1, MACHINES + 1), BULK]:
+            disk = self.directory / f"tgt-{number}.img"
+            with open(disk, "wb") as file:
+                file.truncate(DISK_BYTES)
             tid = ("--tid", str(number))
             self._tgtadm("--op", "new", "--mode", "target", *tid, "-T", self.target(number))
-            self._tgtadm("--op", "new", "--mode", "logicalunit", *tid, "--lun", "1", "-b", str(self.disk))
+            self._tgtadm("--op", "new", "--mode", "logicalunit", *tid, "--lun", "1", "-b", str(disk))
             self._tgtadm("--op", "bind", "--mode", "target", *tid, "-I", "ALL")
             for key, value in TUNED.items():
                 self._tgtadm("--op", "update", "--mode", "target", *tid, "-n", key, "-v", str(value))
         return self
-
-    def prepare(self, number):
-        pass
 
     def _tgtadm(self, *words, check=True):
         return run("tgtadm", "--lld", "iscsi", *words, check=check, env={"TGT_IPC_SOCKET": self._ipc})
