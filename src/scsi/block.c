@@ -76,11 +76,11 @@ static bool must_be_durable(struct scsi_command *command)
     return !cached || (command->entry->flags & ENTRY_PROTECT && command->cdb[1] & CDB1_FUA);
 }
 
-static int write_out(struct scsi_command *command, size_t length_bytes, bool fua)
+static int write_out(struct scsi_command *command, size_t length_bytes, bool fua, enum volume_wait wait)
 {
     struct iovec vec = {command->out, length_bytes};
 
-    return length_bytes ? volume_write(command->disk->volume, &vec, 1, offset_of(command), fua) : 0;
+    return length_bytes ? volume_write(command->disk->volume, &vec, 1, offset_of(command), fua, wait) : 0;
 }
 
 /* An initiator that announced less than the CDB asks for gets its whole blocks written. */
@@ -91,7 +91,7 @@ static size_t whole_blocks(const struct scsi_command *command)
 
 int scsi_run_write(struct scsi_command *command, enum volume_wait wait)
 {
-    return fail(command, write_out(command, whole_blocks(command), must_be_durable(command)), true);
+    return fail(command, write_out(command, whole_blocks(command), must_be_durable(command), wait), true);
 }
 
 int scsi_run_flush(struct scsi_command *command, enum volume_wait wait)
@@ -168,7 +168,7 @@ int scsi_run_verify(struct scsi_command *command, enum volume_wait wait)
 int scsi_run_write_verify(struct scsi_command *command, enum volume_wait wait)
 {
     size_t whole = whole_blocks(command);
-    int r = write_out(command, whole, true);
+    int r = write_out(command, whole, true, VOLUME_MAY_WAIT);
 
     if (r == 0 && command->cdb[1] & CDB1_BYTCHK)
         r = compare(command, whole, false);
@@ -183,7 +183,7 @@ static int read_or_write(struct scsi_command *command)
 
     for (size_t i = 0; r == 0 && i < command->out_bytes; i++)
         command->out[i] |= medium[i];
-    return r < 0 ? r : write_out(command, command->out_bytes, must_be_durable(command));
+    return r < 0 ? r : write_out(command, command->out_bytes, must_be_durable(command), VOLUME_MAY_WAIT);
 }
 
 int scsi_run_orwrite(struct scsi_command *command, enum volume_wait wait)
@@ -247,7 +247,7 @@ static int fill(struct scsi_command *command, const uint8_t *block)
         memcpy(pattern + at, block, VOLUME_SECTOR_BYTES);
     while (left) {
         struct iovec vec = {pattern, MIN(left, (uint64_t)piece)};
-        int r = volume_write(command->disk->volume, &vec, 1, offset, false);
+        int r = volume_write(command->disk->volume, &vec, 1, offset, false, VOLUME_MAY_WAIT);
         if (r < 0)
             return r;
         offset += vec.iov_len;

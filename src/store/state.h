@@ -35,6 +35,8 @@ struct store {
     struct volume *volumes;
     struct layer *layers;
     struct store_reclaim reclaim; /* how far the merge is */
+
+    atomic_uint_fast64_t slow_until_ns; /* the disk does not keep up: nobody writes without waiting */
 };
 
 /* Blocks that somebody changes; others who want them wait (W3). Lives on its owner's stack. */

@@ -45,7 +45,10 @@ const uint8_t *volume_uuid(const struct volume *volume);
  */
 int volume_read(struct volume *volume, const struct iovec *vec, int count, uint64_t offset,
                 enum volume_wait wait);
-int volume_write(struct volume *volume, const struct iovec *vec, int count, uint64_t offset, bool fua);
+/* With VOLUME_NO_WAIT only what is sure to be quick is done: whole blocks that the volume has already, into memory,
+ * while nobody else changes them and the disk keeps up. */
+int volume_write(struct volume *volume, const struct iovec *vec, int count, uint64_t offset, bool fua,
+                 enum volume_wait wait);
 /* All writes that returned before this call are durable when it gives 0. Calls that overlap share one round.
  */
 int volume_flush(struct volume *volume);

@@ -1,9 +1,14 @@
-/* Changing blocks: claims, copy-up, comparing (FORMAT.md, W1 W3). */
+/* Changing blocks: claims, copy-up, writing without waiting, comparing (FORMAT.md, W1 W3). */
 #include "store/state.h"
+
+#include "base/clock.h"
 
 enum {
     COMPARE_BYTES_MAX = 1 << 20,
-    HINT_BYTES = 8 << 20, /* so much is written before write-back is begun, to keep flushes short */
+    HINT_BYTES = 32 << 20,    /* so much is written before write-back is begun, to keep flushes short */
+    NOW_BYTES_MAX = 256 << 10, /* more takes too long for a thread that has others to serve */
+    NOW_SLOW_NS = 5000000,     /* a write into memory that took longer has waited for the disk */
+    NOW_PAUSE_NS = 100000000,  /* then the disk is given so long before that is tried again */
 };
 
 /* ---- claims ---- */
@@ -30,14 +35,20 @@ int volume_claim(struct volume *volume, struct claim *claim, uint64_t block, uin
     return stopped ? -EIO : 0;
 }
 
-void volume_unclaim(struct volume *volume, struct claim *claim)
+static void remove_claim(struct volume *volume, struct claim *claim)
 {
-    pthread_mutex_lock(&volume->lock);
     struct claim **at = &volume->claims;
+
     while (*at != claim)
         at = &(*at)->next;
     *at = claim->next;
     pthread_cond_broadcast(&volume->changed);
+}
+
+void volume_unclaim(struct volume *volume, struct claim *claim)
+{
+    pthread_mutex_lock(&volume->lock);
+    remove_claim(volume, claim);
     pthread_mutex_unlock(&volume->lock);
 }
 
@@ -169,7 +180,68 @@ int volume_write_claimed(struct volume *volume, struct iov_cursor *from, uint64_
     return rc;
 }
 
-int volume_write(struct volume *volume, const struct iovec *vec, int count, uint64_t offset, bool fua)
+/* ---- writing without waiting ---- */
+
+/* Takes the claim if everything that a write could wait for is absent: others who change these blocks, a snapshot, a
+ * flush, a copy-up, and the call that begins write-back, which is left to whoever writes on a worker next. */
+static int claim_now(struct volume *volume, struct claim *claim, uint64_t block, uint64_t end)
+{
+    if (pthread_mutex_trylock(&volume->lock) != 0)
+        return -EAGAIN;
+    bool quick = !volume->stopped && !volume->held && !volume->flushing && volume->unhinted_bytes < HINT_BYTES &&
+                 !is_claimed(volume, block, end) && map_owns_all(volume->chain->layers[0]->map, block, end - block);
+    if (quick) {
+        *claim = (struct claim){.block = block, .end = end, .next = volume->claims};
+        volume->claims = claim;
+    }
+    pthread_mutex_unlock(&volume->lock);
+    return quick ? 0 : -EAGAIN;
+}
+
+/* The kernel makes a writer wait when too much is dirty, or when its journal is busy; it offers no way to ask. So it is
+ * measured, and after a slow one workers do the waiting for a while. */
+static int write_measured(struct volume *volume, struct iov_cursor *from, uint64_t offset, uint64_t length_bytes,
+                          uint64_t begun_ns)
+{
+    int rc = write_in_place(volume, from, offset, length_bytes);
+    uint64_t now_ns = clock_monotonic_ns();
+
+    if (now_ns - begun_ns > NOW_SLOW_NS)
+        atomic_store(&volume->store->slow_until_ns, now_ns + NOW_PAUSE_NS);
+    return rc;
+}
+
+/* The map knows these blocks already, and write-back is begun by others. */
+static void note_write_now(struct volume *volume, struct claim *claim, uint64_t length_bytes)
+{
+    pthread_mutex_lock(&volume->lock);
+    volume->changes++;
+    volume->unhinted_bytes += length_bytes;
+    remove_claim(volume, claim);
+    pthread_mutex_unlock(&volume->lock);
+}
+
+static int write_now(struct volume *volume, struct iov_cursor *from, uint64_t offset, uint64_t length_bytes)
+{
+    uint64_t block = offset / VOLUME_BLOCK_BYTES;
+    uint64_t count = length_bytes / VOLUME_BLOCK_BYTES;
+    uint64_t begun_ns = clock_monotonic_ns();
+    struct claim claim;
+
+    /* Part of a block may have to be read first. */
+    if (offset % VOLUME_BLOCK_BYTES || length_bytes % VOLUME_BLOCK_BYTES || length_bytes > NOW_BYTES_MAX ||
+        begun_ns < atomic_load(&volume->store->slow_until_ns))
+        return -EAGAIN;
+    int rc = claim_now(volume, &claim, block, block + count);
+    if (rc)
+        return rc;
+    rc = write_measured(volume, from, offset, length_bytes, begun_ns);
+    note_write_now(volume, &claim, length_bytes);
+    return rc;
+}
+
+int volume_write(struct volume *volume, const struct iovec *vec, int count, uint64_t offset, bool fua,
+                 enum volume_wait wait)
 {
     uint64_t length_bytes = iov_length(vec, count);
     struct iov_cursor from = iov_cursor_over(vec, count);
@@ -178,6 +250,8 @@ int volume_write(struct volume *volume, const struct iovec *vec, int count, uint
 
     if (rc || length_bytes == 0)
         return rc;
+    if (wait == VOLUME_NO_WAIT)
+        return fua ? -EAGAIN : write_now(volume, &from, offset, length_bytes);
     rc = volume_claim(volume, &claim, offset / VOLUME_BLOCK_BYTES,
                       (offset + length_bytes + VOLUME_BLOCK_BYTES - 1) / VOLUME_BLOCK_BYTES);
     if (rc)

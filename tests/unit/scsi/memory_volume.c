@@ -86,7 +86,8 @@ static void set_mapped(struct volume *volume, uint64_t offset, uint64_t length_b
         volume->mapped[at / VOLUME_BLOCK_BYTES] = mapped;
 }
 
-int volume_write(struct volume *volume, const struct iovec *vec, int count, uint64_t offset, bool fua)
+int volume_write(struct volume *volume, const struct iovec *vec, int count, uint64_t offset, bool fua,
+                 enum volume_wait wait)
 {
     uint64_t total = total_of(vec, count);
     int r = check(volume, offset, total);
@@ -95,6 +96,8 @@ int volume_write(struct volume *volume, const struct iovec *vec, int count, uint
         return r;
     if (volume->read_only)
         return -EROFS;
+    if ((volume->cold || fua) && wait == VOLUME_NO_WAIT)
+        return -EAGAIN;
     if (volume->write_error)
         return volume->write_error;
     set_mapped(volume, offset, total, true);

@@ -14,7 +14,7 @@ struct volume {
     uint8_t uuid[16];
     int references;
 
-    bool cold;      /* nothing is in memory: reads that may not wait give -EAGAIN */
+    bool cold;      /* nothing is in memory: what may not wait gives -EAGAIN */
     int read_error; /* what the next calls give, 0 for success */
     int write_error;
     int flush_error;

@@ -115,8 +115,9 @@ int read_bytes(struct volume *volume, void *to, size_t length_bytes, uint64_t of
 int write_bytes(struct volume *volume, const void *from, size_t length_bytes, uint64_t offset, bool fua)
 {
     const struct iovec vec = {(void *)from, length_bytes};
+    int rc = volume_write(volume, &vec, 1, offset, fua, VOLUME_NO_WAIT);
 
-    return volume_write(volume, &vec, 1, offset, fua);
+    return rc == -EAGAIN ? volume_write(volume, &vec, 1, offset, fua, VOLUME_MAY_WAIT) : rc;
 }
 
 void assert_volume_equals(struct volume *volume, const uint8_t *expected, size_t length_bytes)

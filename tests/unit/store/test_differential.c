@@ -71,7 +71,12 @@ static void do_write(struct world *w, struct shadow *s)
     pick_range(w, s, &offset, &length_bytes);
     random_fill(&w->random, s->bytes + offset, length_bytes);
     int count = scatter(w, s->bytes + offset, length_bytes, vec, ARRAY_SIZE(vec));
-    assert_int_equal(volume_write(s->volume, vec, count, offset, random_below(&w->random, 8) == 0), 0);
+    bool fua = random_below(&w->random, 8) == 0;
+    enum volume_wait wait = random_below(&w->random, 2) ? VOLUME_NO_WAIT : VOLUME_MAY_WAIT;
+    int rc = volume_write(s->volume, vec, count, offset, fua, wait);
+    if (rc == -EAGAIN && wait == VOLUME_NO_WAIT)
+        rc = volume_write(s->volume, vec, count, offset, fua, VOLUME_MAY_WAIT);
+    assert_int_equal(rc, 0);
 }
 
 static void do_read(struct world *w, struct shadow *s)
