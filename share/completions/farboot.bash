@@ -5,6 +5,11 @@ _farboot_names() {
     farboot "$1" list 2> /dev/null | awk 'NR > 1 { print $1 }'
 }
 
+# Boards that asked to boot and are nobody.
+_farboot_discovered() {
+    farboot machine discovered 2> /dev/null | awk 'NR > 1 { print $1 }'
+}
+
 # What stands in front of a snapshot's name.
 _farboot_at() {
     _farboot_names machine | sed 's/$/@/'
@@ -50,7 +55,7 @@ _farboot() {
         case $COMP_CWORD,$noun,$verb in
         1,*) words="serve status watch image machine group defaults snapshot rollback help --socket --version --help" ;;
         2,image,*) words="import list show remove --help" ;;
-        2,machine,*) words="add list show set chap remove --help" ;;
+        2,machine,*) words="discovered adopt add list show set replace chap remove --help" ;;
         2,group,*) words="add list show set remove --help" ;;
         2,defaults,*) words="show set --help" ;;
         2,snapshot,*) words="create list remove rename --help" ;;
@@ -60,21 +65,22 @@ _farboot() {
         2,serve,*) words="--config --help" ;;
         2,help,*) words="serve status watch image machine group defaults snapshot rollback" ;;
         3,help,image) words="import list show remove" ;;
-        3,help,machine) words="add list show set chap remove" ;;
+        3,help,machine) words="discovered adopt add list show set replace chap remove" ;;
         3,image,import)
             COMPREPLY=($(compgen -f -- "$cur"))
             return
             ;;
         3,image,show | 3,image,remove) words=$(_farboot_names image) ;;
-        3,machine,show | 3,machine,set | 3,machine,chap | 3,machine,remove) words=$(_farboot_names machine) ;;
+        3,machine,show | 3,machine,set | 3,machine,replace | 3,machine,chap | 3,machine,remove) words=$(_farboot_names machine) ;;
         3,group,show | 3,group,set | 3,group,remove) words=$(_farboot_names group) ;;
         3,snapshot,list) words=$(_farboot_names machine) ;;
         3,snapshot,*) words=$(_farboot_at) ;;
         *,snapshot,create) words="--comment --help" ;;
         *,rollback,*) words="--force --json --help" ;;
         *,image,import) words="--name --json --help" ;;
+        3,machine,adopt) words="--next $(_farboot_discovered)" ;;
         *,machine,chap) words="on mutual off --new-secret --show-secret --force --json --help" ;;
-        *,machine,add | *,machine,set | *,group,add | *,group,set | *,defaults,set)
+        *,machine,add | *,machine,adopt | *,machine,set | *,group,add | *,group,set | *,defaults,set)
             words=$(_farboot_options "$noun" "$verb")
             ;;
         *) words="--json --help" ;;

@@ -39,6 +39,16 @@ struct api_dhcp_server {
     uint64_t last_seen_seconds; /* wall clock */
 };
 
+/* A machine that asked to boot and is none of ours. */
+struct api_discovered {
+    struct mac mac;
+    const char *model; /* what it seems to be; static */
+    uint32_t serial;   /* a Pi's; 0: it did not tell */
+    char interface[16];
+    uint64_t first_seen_ms; /* wall clock */
+    uint64_t last_seen_ms;
+};
+
 /* An interface that we serve on. */
 struct api_interface {
     char name[16];
@@ -54,6 +64,7 @@ struct api_interface {
 struct api_sources {
     size_t (*sessions)(void *arg, struct api_session *to, size_t max);
     size_t (*dhcp_servers)(void *arg, struct api_dhcp_server *to, size_t max);
+    size_t (*discovered)(void *arg, struct api_discovered *to, size_t max); /* those seen last in front */
     size_t (*interfaces)(void *arg, struct api_interface *to, size_t max);
     void (*disconnect)(void *arg, uint64_t machine_id);
     void (*renew_disks)(void *arg, uint64_t machine_id);

@@ -110,6 +110,7 @@ void call_finish(struct api_call *call);
 void status_get(struct api_call *call);
 void status_get_store(struct api_call *call);
 void sessions_get(struct api_call *call);
+void discovered_get(struct api_call *call);
 void machines_get(struct api_call *call);
 void machine_add(struct api_call *call);
 void machine_get(struct api_call *call);

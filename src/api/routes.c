@@ -6,6 +6,7 @@ static const struct route routes[] = {
     {EVHTTP_REQ_GET, "/v1/status", status_get, status_get_store},
     {EVHTTP_REQ_GET, "/v1/sessions", sessions_get, NULL},
     {EVHTTP_REQ_GET, "/v1/events", events_get, NULL},
+    {EVHTTP_REQ_GET, "/v1/discovered", discovered_get, NULL},
     {EVHTTP_REQ_GET, "/v1/machines", machines_get, NULL},
     {EVHTTP_REQ_POST, "/v1/machines", NULL, machine_add},
     {EVHTTP_REQ_GET, "/v1/machines/NAME", machine_get, machine_get_store},

@@ -1,7 +1,7 @@
 /*
  * farboot machine add, list, show, set, remove.
  */
-#include "ctl/command.h"
+#include "ctl/machine.h"
 
 #include "base/text.h"
 #include "ctl/client.h"
@@ -107,17 +107,24 @@ static void tell_added(const json_t *machine)
            format_size(size, sizeof(size), json_member_u64(machine, "size_bytes")), json_member_text(machine, "image"));
 }
 
-int machine_add_command(const struct arguments *arguments)
+int machine_add_as(const struct arguments *arguments, const char *name, const char *mac, const char *serial)
 {
     json_t *body = json_object();
     int status = CTL_EXIT_USAGE;
 
-    json_object_set_new(body, "name", json_string(arguments->operands[0]));
-    json_object_set_new(body, "mac", json_string(arguments->operands[1]));
+    json_object_set_new(body, "name", json_string(name));
+    json_object_set_new(body, "mac", json_string(mac));
+    if (*serial)
+        json_object_set_new(body, "serial", json_string(serial));
     if (read_options(arguments, body))
         status = ask_and_tell(arguments, "POST", "/v1/machines", body, tell_added);
     json_decref(body);
     return status;
+}
+
+int machine_add_command(const struct arguments *arguments)
+{
+    return machine_add_as(arguments, arguments->operands[0], arguments->operands[1], "");
 }
 
 /* ---- set ---- */

@@ -13,6 +13,7 @@
 #include "dhcp/service.h"
 #include "iscsi/service.h"
 #include "lan/foreign.h"
+#include "lan/newcomers.h"
 #include "tftp/packet.h"
 #include "tftp/service.h"
 
@@ -55,6 +56,7 @@ struct services {
     struct journal *journal;
     struct event_sink sink;
     struct foreign_servers *foreign;
+    struct newcomers *newcomers;
 
     struct event *signals[2];
     unsigned draining; /* services that have not yet said that they stopped */
@@ -156,6 +158,7 @@ static void prepare_shared(struct services *s)
     s->journal = journal_new(s->control);
     s->sink = journal_sink(s->journal);
     s->foreign = foreign_servers_new(&s->sink, s->config->dhcp_mode == CONFIG_DHCP_SERVER);
+    s->newcomers = newcomers_new();
     s->bootfiles = bootfiles_new(&files);
 }
 
@@ -186,6 +189,8 @@ static int start_dhcp(struct services *s, struct error *error)
         .iscsi_port = s->config->iscsi_port,
         .other_server = foreign_servers_heard,
         .other_server_arg = s->foreign,
+        .newcomer = newcomers_seen,
+        .newcomer_arg = s->newcomers,
     };
 
     if (!s->dhcp)
@@ -278,6 +283,23 @@ static size_t tell_dhcp_servers(void *arg, struct api_dhcp_server *to, size_t ma
     return count;
 }
 
+static size_t tell_discovered(void *arg, struct api_discovered *to, size_t max)
+{
+    const struct services *s = arg;
+    struct newcomer seen[NEWCOMERS_MAX];
+    size_t count = newcomers_list(s->newcomers, seen, MIN(max, ARRAY_SIZE(seen)));
+
+    for (size_t i = 0; i < count; i++) {
+        to[i] = (struct api_discovered){.mac = seen[i].mac,
+                                        .model = firmware_name(seen[i].seen.firmware),
+                                        .serial = seen[i].seen.serial,
+                                        .first_seen_ms = seen[i].first_seen_ms,
+                                        .last_seen_ms = seen[i].last_seen_ms};
+        COPY_STRING(to[i].interface, seen[i].interface);
+    }
+    return count;
+}
+
 /* Those that are configured, with the addresses that they have now; one without an address is told, too. */
 static size_t tell_interfaces(void *arg, struct api_interface *to, size_t max)
 {
@@ -326,7 +348,7 @@ static void start_api(struct services *s)
         .presence = s->presence,
         .store = s->store,
         .journal = s->journal,
-        .sources = {tell_sessions, tell_dhcp_servers, tell_interfaces, disconnect_machine, renew_disks, s},
+        .sources = {tell_sessions, tell_dhcp_servers, tell_discovered, tell_interfaces, disconnect_machine, renew_disks, s},
         .iqn_prefix = s->config->iqn_prefix,
         .dhcp_mode = modes[s->config->dhcp_mode],
         .store_path = s->config->store,
@@ -422,6 +444,7 @@ static void free_all(struct services *s)
     loop_free(s->control);
     bootfiles_free(s->bootfiles);
     foreign_servers_free(s->foreign);
+    newcomers_free(s->newcomers);
     journal_free(s->journal);
     presence_free(s->presence);
     store_close(s->store);

@@ -327,6 +327,15 @@ static void learn_from_others(struct dhcp_service *service, const struct visit *
                                       clock_wall_seconds());
 }
 
+static void tell_of_newcomer(struct dhcp_service *service, const struct visit *visit)
+{
+    const struct dhcp_subject *subject = &visit->subject;
+
+    if (!subject->is_machine && firmware_boots(subject->client.firmware) && service->options.newcomer)
+        service->options.newcomer(service->options.newcomer_arg, &subject->mac, &subject->client,
+                                  visit->door->port.name, clock_wall_ms());
+}
+
 /* ---- deciding ---- */
 
 static bool is_reserved(const void *arg, uint32_t address, const struct machine *machine)
@@ -379,6 +388,7 @@ static void take_message(struct door *door, const void *bytes, size_t length_byt
     visit.subject.now_ms = clock_monotonic_ms();
     decide(service, &visit, snapshot);
     learn_from_others(service, &visit);
+    tell_of_newcomer(service, &visit);
     dhcp_report_decision(&service->report, &visit.subject, &visit.request, &visit.answer);
     carry_out(service, &visit);
 }

@@ -10,6 +10,7 @@
 #include "catalog/presence.h"
 #include "dhcp/config.h"
 #include "fleet/event.h"
+#include "fleet/recognise.h"
 
 enum {
     DHCP_INTERFACES_MAX = 16,
@@ -31,6 +32,10 @@ struct dhcp_service_options {
     /* Another DHCP server was heard on an interface; may be NULL. */
     void (*other_server)(void *arg, uint32_t address, const char *interface, uint64_t now_seconds);
     void *other_server_arg;
+    /* A client that is no machine of ours asked to boot; may be NULL. */
+    void (*newcomer)(void *arg, const struct mac *mac, const struct recognition *seen, const char *interface,
+                     uint64_t now_ms);
+    void *newcomer_arg;
 };
 
 /* Binds ports 67 and 4011 on each interface and opens its raw frames. Needs privilege; before it is dropped. */

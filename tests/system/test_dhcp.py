@@ -425,3 +425,50 @@ def test_proxy_mode_answers_on_port_4011(beside_router):
     assert ack is not None and ack.kind == "ack"
     assert ack.frame[scapy.UDP].sport == 4011
     assert ack.codes[43] == PI_MENU
+
+
+# ---- boards that nobody has added ----
+
+PI4_CLASS_OPTIONS = [("message-type", "discover"), ("vendor_class_id", PI_CLASS), ("param_req_list", PI4_LIST)]
+
+
+def pi4_asks(wire, mac, serial):
+    guid = b"\0RPi4" + bytes.fromhex("c03111") + b"\0" + bytes.fromhex(mac.replace(":", ""))[2:] + serial.to_bytes(4, "little")
+    wire.send(mac, *PI4_CLASS_OPTIONS, (97, guid))
+    wire.answer(0.5)
+
+
+def test_an_unknown_board_is_discovered_and_adopted(farboot, wire):
+    mac = "dc:a6:32:77:88:99"
+    pi4_asks(wire, mac, 0x1234abcd)
+    seen = [board for board in farboot.json("machine", "discovered")["discovered"] if board["mac"] == mac]
+    assert [(board["model"], board["serial"]) for board in seen] == [("Raspberry Pi 4", "1234abcd")]
+    assert mac in farboot.run("machine", "discovered").stdout
+    done = farboot.run("machine", "adopt", mac, "pi-77", "--image", "disk")
+    assert "Raspberry Pi 4, serial 1234abcd" in done.stdout
+    assert farboot.json("machine", "show", "pi-77")["serial"] == "1234abcd"
+    assert mac not in farboot.run("machine", "discovered").stdout
+    again = farboot.run("machine", "adopt", mac, "pi-78", "--image", "disk", check=False)
+    assert again.returncode == 1 and "is a machine already" in again.stderr
+    pi4_asks(wire, mac, 0x1234abcd)
+    assert wire.ask(mac, *PI4_CLASS_OPTIONS).kind == "offer"
+
+
+def test_the_next_board_is_adopted(lab, farboot, wire):
+    waiting = lab.start("adopt", [farboot.program, "--socket", farboot.socket, "machine", "adopt", "--next", "pi-next",
+                                  "--image", "disk"])
+    assert waiting.wait_output(re.compile(b"switch it on now"), 0, 10)
+    pi4_asks(wire, "dc:a6:32:77:88:aa", 0x55667788)
+    assert waiting.wait(10) == 0
+    assert farboot.json("machine", "show", "pi-next")["mac"] == "dc:a6:32:77:88:aa"
+
+
+def test_another_board_takes_a_machine_over(farboot, wire):
+    farboot.run("machine", "add", "pi-old", "dc:a6:32:77:00:01", "--image", "disk", "--serial", "00000001")
+    before = farboot.json("machine", "show", "pi-old")
+    farboot.run("machine", "replace", "pi-old", "dc:a6:32:77:00:02")
+    after = farboot.json("machine", "show", "pi-old")
+    assert (after["mac"], after["serial"]) == ("dc:a6:32:77:00:02", None)
+    assert after["created"] == before["created"]
+    pi4_asks(wire, "dc:a6:32:77:00:01", 1)
+    assert "dc:a6:32:77:00:01" in farboot.run("machine", "discovered").stdout
