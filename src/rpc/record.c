@@ -30,7 +30,8 @@ static void append(struct record *record, const uint8_t *bytes, size_t length_by
     size_t needed = record->length_bytes + length_bytes;
 
     if (needed > record->capacity_bytes) {
-        size_t capacity = MAX(MAX(record->capacity_bytes * 2, needed), (size_t)FIRST_CAPACITY_BYTES);
+        size_t capacity = MAX(record->capacity_bytes * 2, (size_t)FIRST_CAPACITY_BYTES);
+        capacity = MAX(capacity, needed);
         record->capacity_bytes = MIN(capacity, record->max_bytes);
         record->data = xrealloc(record->data, record->capacity_bytes, 1);
     }
