@@ -140,6 +140,16 @@ int folder_file_attributes(struct folder_file *file, struct folder_attributes *a
     return r;
 }
 
+int folder_file_size(struct folder_file *file, uint64_t *size_bytes)
+{
+    struct stat st;
+
+    if (fstat(file->fd, &st) < 0)
+        return -errno;
+    *size_bytes = (uint64_t)st.st_size;
+    return 0;
+}
+
 ssize_t folder_file_read(struct folder_file *file, void *to, size_t length_bytes, uint64_t offset)
 {
     size_t done = 0;

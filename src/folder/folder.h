@@ -171,6 +171,7 @@ void folder_file_put(struct folder_file *file);
 DEFINE_CLEANUP(folder_file, struct folder_file *, folder_file_put)
 
 int folder_file_attributes(struct folder_file *file, struct folder_attributes *attributes);
+int folder_file_size(struct folder_file *file, uint64_t *size_bytes);
 /* How many bytes; fewer than asked for only at the end of the file. */
 ssize_t folder_file_read(struct folder_file *file, void *to, size_t length_bytes, uint64_t offset);
 /* All or a negative errno. */

@@ -116,9 +116,13 @@ int folder_attributes(struct folder *folder, struct folder_object object, struct
     struct statx st;
 
     pthread_mutex_lock(&folder->lock);
-    int r = resolve_object(folder, object, O_RDONLY, &fd, &st);
-    if (r == 0)
-        r = object_attributes(folder, fd, &st, index_find(&folder->index, object.inode), attributes);
+    const struct index_node *node = index_find(&folder->index, object.inode);
+    bool is_open = node && node->file && node->object.generation == object.generation;
+    int r = is_open ? object_stat(node->file->fd, &st) : resolve_object(folder, object, O_RDONLY, &fd, &st);
+    if (r == 0) {
+        node = index_find(&folder->index, object.inode); /* resolving may have walked */
+        r = object_attributes(folder, is_open ? node->file->fd : fd, &st, node, attributes);
+    }
     pthread_mutex_unlock(&folder->lock);
     return r;
 }
