@@ -1,30 +1,5 @@
 #include "nfs/nfs4_parts.h"
 
-static const struct {
-    int error;
-    enum nfs4_status status;
-} status_of_errno[] = {
-    {EPERM, NFS4ERR_PERM},       {ENOENT, NFS4ERR_NOENT},     {EIO, NFS4ERR_IO},
-    {ENXIO, NFS4ERR_NXIO},       {EACCES, NFS4ERR_ACCESS},    {EEXIST, NFS4ERR_EXIST},
-    {EXDEV, NFS4ERR_XDEV},       {ENOTDIR, NFS4ERR_NOTDIR},   {EISDIR, NFS4ERR_ISDIR},
-    {EINVAL, NFS4ERR_INVAL},     {EFBIG, NFS4ERR_FBIG},       {ENOSPC, NFS4ERR_NOSPC},
-    {EROFS, NFS4ERR_ROFS},       {EMLINK, NFS4ERR_MLINK},     {ENAMETOOLONG, NFS4ERR_NAMETOOLONG},
-    {ENOTEMPTY, NFS4ERR_NOTEMPTY}, {EDQUOT, NFS4ERR_DQUOT},   {ESTALE, NFS4ERR_STALE},
-    {EBADF, NFS4ERR_BADHANDLE},  {EOPNOTSUPP, NFS4ERR_NOTSUPP}, {ENFILE, NFS4ERR_DELAY},
-    {EMFILE, NFS4ERR_DELAY},     {ENOMEM, NFS4ERR_DELAY},     {EAGAIN, NFS4ERR_DELAY},
-};
-
-enum nfs4_status nfs4_status_of(int r)
-{
-    if (r >= 0)
-        return NFS4_OK;
-    for (size_t i = 0; i < ARRAY_SIZE(status_of_errno); i++) {
-        if (status_of_errno[i].error == -r)
-            return status_of_errno[i].status;
-    }
-    return NFS4ERR_SERVERFAULT;
-}
-
 enum nfs4_status nfs4_decoded(const struct nfs4_compound *c)
 {
     return reader_ok(c->in) ? NFS4_OK : NFS4ERR_BADXDR;
@@ -122,7 +97,7 @@ enum nfs4_status nfs4_must_be_directory(struct nfs4_compound *c)
     int r = view_attributes(c->view, &c->current, &a);
 
     if (r < 0)
-        return nfs4_status_of(r);
+        return nfs_status_of(r);
     if (a.kind == FOLDER_SYMLINK)
         return NFS4ERR_SYMLINK;
     return a.kind == FOLDER_DIRECTORY ? NFS4_OK : NFS4ERR_NOTDIR;

@@ -25,7 +25,7 @@ enum nfs4_status nfs4_op_putfh(struct nfs4_compound *c)
     int r = view_resolve(c->view, handle, length, &object);
     if (r == 0)
         nfs4_set_current(c, &object);
-    return nfs4_status_of(r);
+    return nfs_status_of(r);
 }
 
 enum nfs4_status nfs4_op_getfh(struct nfs4_compound *c)
@@ -81,7 +81,7 @@ enum nfs4_status nfs4_op_lookup(struct nfs4_compound *c)
         tell_refused(c, name);
     if (r == 0)
         nfs4_set_current(c, &found);
-    return nfs4_status_of(r);
+    return nfs_status_of(r);
 }
 
 enum nfs4_status nfs4_op_lookupp(struct nfs4_compound *c)
@@ -94,7 +94,7 @@ enum nfs4_status nfs4_op_lookupp(struct nfs4_compound *c)
     int r = view_parent(c->view, &c->current, &parent);
     if (r == 0)
         nfs4_set_current(c, &parent);
-    return nfs4_status_of(r);
+    return nfs_status_of(r);
 }
 
 /* ---- which credentials are taken: AUTH_SYS, and AUTH_NONE ---- */
@@ -119,7 +119,7 @@ enum nfs4_status nfs4_op_secinfo(struct nfs4_compound *c)
     if (status == NFS4_OK)
         status = nfs4_must_be_directory(c);
     if (status == NFS4_OK)
-        status = nfs4_status_of(view_lookup(c->view, &c->current, name, &found, &a));
+        status = nfs_status_of(view_lookup(c->view, &c->current, name, &found, &a));
     return status == NFS4_OK ? put_security(c) : status;
 }
 
@@ -135,6 +135,6 @@ enum nfs4_status nfs4_op_secinfo_no_name(struct nfs4_compound *c)
     if (status == NFS4_OK && style == PARENT)
         status = nfs4_must_be_directory(c);
     if (status == NFS4_OK && style == PARENT)
-        status = nfs4_status_of(view_parent(c->view, &c->current, &parent));
+        status = nfs_status_of(view_parent(c->view, &c->current, &parent));
     return status == NFS4_OK ? put_security(c) : status;
 }

@@ -45,7 +45,7 @@ static void put_denied(struct writer *w, const struct nfs4_denied *denied)
 static enum nfs4_status check_lockable(struct nfs4_compound *c)
 {
     struct folder_attributes a;
-    enum nfs4_status status = nfs4_status_of(view_attributes(c->view, &c->current, &a));
+    enum nfs4_status status = nfs_status_of(view_attributes(c->view, &c->current, &a));
 
     return status == NFS4_OK ? nfs4_must_be_file(a.kind) : status;
 }

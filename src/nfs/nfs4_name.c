@@ -67,7 +67,7 @@ static enum nfs4_status create(struct nfs4_compound *c, const char *name, struct
     if (r == 0)
         r = change_new(c, &made, change);
     if (r < 0)
-        return nfs4_status_of(r);
+        return nfs_status_of(r);
     nfs4_set_current(c, &made);
     nfs4_put_step(c->out, &step);
     nfs4_put_bitmap(c->out, named);
@@ -103,7 +103,7 @@ enum nfs4_status nfs4_op_remove(struct nfs4_compound *c)
     enum nfs4_status status = nfs4_take_name(c, name);
 
     if (status == NFS4_OK)
-        status = nfs4_status_of(view_remove(c->view, &c->current, name, FOLDER_REMOVE_ANY, &step));
+        status = nfs_status_of(view_remove(c->view, &c->current, name, FOLDER_REMOVE_ANY, &step));
     if (status == NFS4_OK)
         nfs4_put_step(c->out, &step);
     return status;
@@ -118,7 +118,7 @@ enum nfs4_status nfs4_op_rename(struct nfs4_compound *c)
     if (status == NFS4_OK)
         status = nfs4_take_name(c, to_name);
     if (status == NFS4_OK)
-        status = nfs4_status_of(
+        status = nfs_status_of(
             view_rename(c->view, &c->saved, from_name, &c->current, to_name, &from_step, &to_step));
     if (status == NFS4_OK) {
         nfs4_put_step(c->out, &from_step);
@@ -137,11 +137,11 @@ enum nfs4_status nfs4_op_link(struct nfs4_compound *c)
     if (status == NFS4_OK)
         status = nfs4_must_be_directory(c);
     if (status == NFS4_OK)
-        status = nfs4_status_of(view_attributes(c->view, &c->saved, &a));
+        status = nfs_status_of(view_attributes(c->view, &c->saved, &a));
     if (status == NFS4_OK && a.kind == FOLDER_DIRECTORY)
         status = NFS4ERR_ISDIR;
     if (status == NFS4_OK)
-        status = nfs4_status_of(view_link(c->view, &c->saved, &c->current, name, &step));
+        status = nfs_status_of(view_link(c->view, &c->saved, &c->current, name, &step));
     if (status == NFS4_OK)
         nfs4_put_step(c->out, &step);
     return status;
@@ -220,7 +220,7 @@ static enum nfs4_status list(struct nfs4_compound *c, struct listing *listing, u
     int r = view_list(c->view, &c->current, cookie, with_attributes(&listing->asked), list_entry, listing, &ended);
 
     if (r < 0)
-        return nfs4_status_of(r);
+        return nfs_status_of(r);
     if (listing->full && !listing->count)
         return NFS4ERR_TOOSMALL;
     xdr_put_bool(c->out, false);

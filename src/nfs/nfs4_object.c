@@ -12,7 +12,7 @@ enum nfs4_status nfs4_op_access(struct nfs4_compound *c)
     if (status == NFS4_OK && asked & ~(uint32_t)ACCESS4_ALL)
         status = NFS4ERR_INVAL;
     if (status == NFS4_OK)
-        status = nfs4_status_of(view_attributes(c->view, &c->current, &a));
+        status = nfs_status_of(view_attributes(c->view, &c->current, &a));
     if (status != NFS4_OK)
         return status;
     uint32_t meaningful =
@@ -31,7 +31,7 @@ enum nfs4_status nfs4_op_getattr(struct nfs4_compound *c)
     if (status == NFS4_OK)
         status = nfs4_check_readable(&asked);
     if (status == NFS4_OK)
-        status = nfs4_status_of(view_attributes(c->view, &c->current, &a));
+        status = nfs_status_of(view_attributes(c->view, &c->current, &a));
     if (status == NFS4_OK)
         nfs4_put_attributes(c, c->out, &c->current, &a, &asked);
     return status;
@@ -40,7 +40,7 @@ enum nfs4_status nfs4_op_getattr(struct nfs4_compound *c)
 static enum nfs4_status verify(struct nfs4_compound *c, enum nfs4_status wanted)
 {
     struct folder_attributes a;
-    enum nfs4_status status = nfs4_status_of(view_attributes(c->view, &c->current, &a));
+    enum nfs4_status status = nfs_status_of(view_attributes(c->view, &c->current, &a));
 
     if (status == NFS4_OK)
         status = nfs4_compare_attributes(c, &c->current, &a);
@@ -83,7 +83,7 @@ enum nfs4_status nfs4_op_setattr(struct nfs4_compound *c)
     if (status == NFS4_OK && change.set_size)
         status = check_size_change(c, &stateid, &writable);
     if (status == NFS4_OK)
-        status = nfs4_status_of(view_change(c->view, &c->current, &change, writable));
+        status = nfs_status_of(view_change(c->view, &c->current, &change, writable));
     if (status == NFS4_OK)
         nfs4_put_bitmap(c->out, &named);
     return status;
@@ -98,7 +98,7 @@ enum nfs4_status nfs4_op_readlink(struct nfs4_compound *c)
         return NFS4ERR_WRONG_TYPE;
     if (r == 0)
         xdr_put_string(c->out, target);
-    return nfs4_status_of(r);
+    return nfs_status_of(r);
 }
 
 /* ---- contents ---- */
@@ -113,12 +113,12 @@ static enum nfs4_status open_for_io(struct nfs4_compound *c, const struct nfs4_s
 
     if (status != NFS4_OK || *file) /* what is open needs no more asking */
         return status;
-    status = nfs4_status_of(view_attributes(c->view, &c->current, &a));
+    status = nfs_status_of(view_attributes(c->view, &c->current, &a));
     if (status == NFS4_OK)
         status = nfs4_must_be_file(a.kind);
     if (status != NFS4_OK)
         return status;
-    return nfs4_status_of(
+    return nfs_status_of(
         view_open(c->view, &c->current, access == OPEN4_SHARE_ACCESS_READ ? MAY_READ : MAY_WRITE, file));
 }
 
@@ -161,7 +161,7 @@ enum nfs4_status nfs4_op_read(struct nfs4_compound *c)
     count = MIN(count, (size_t)NFS4_IO_MAX_BYTES);
     if (count > room)
         return NFS4ERR_REP_TOO_BIG;
-    return nfs4_status_of(read_into(c->out, file, offset, count));
+    return nfs_status_of(read_into(c->out, file, offset, count));
 }
 
 static int write_out(struct nfs4_compound *c, struct folder_file *file, const uint8_t *bytes, size_t length_bytes,
@@ -191,7 +191,7 @@ enum nfs4_status nfs4_op_write(struct nfs4_compound *c)
     if (status == NFS4_OK)
         status = open_for_io(c, &stateid, OPEN4_SHARE_ACCESS_WRITE, &file);
     if (status == NFS4_OK)
-        status = nfs4_status_of(write_out(c, file, bytes, length, offset, stable));
+        status = nfs_status_of(write_out(c, file, bytes, length, offset, stable));
     if (status != NFS4_OK)
         return status;
     writer_be32(c->out, (uint32_t)length);
@@ -212,13 +212,13 @@ enum nfs4_status nfs4_op_commit(struct nfs4_compound *c)
     if (status == NFS4_OK && count > UINT64_MAX - offset)
         status = NFS4ERR_INVAL;
     if (status == NFS4_OK)
-        status = nfs4_status_of(view_attributes(c->view, &c->current, &a));
+        status = nfs_status_of(view_attributes(c->view, &c->current, &a));
     if (status == NFS4_OK)
         status = nfs4_must_be_file(a.kind);
     if (status == NFS4_OK)
-        status = nfs4_status_of(folder_file_open(c->current.export->folder, c->current.object, &file));
+        status = nfs_status_of(folder_file_open(c->current.export->folder, c->current.object, &file));
     if (status == NFS4_OK)
-        status = nfs4_status_of(server_sync(c->server, file));
+        status = nfs_status_of(server_sync(c->server, file));
     if (status == NFS4_OK)
         writer_be64(c->out, c->server->write_verifier);
     return status;

@@ -203,7 +203,7 @@ static enum nfs4_status enter(struct nfs4_compound *c, const struct wish *wish, 
     int r = folder_file_open(opening->object.export->folder, opening->object.object, &open.file);
 
     if (r < 0)
-        return nfs4_status_of(r);
+        return nfs_status_of(r);
     enum nfs4_status status = nfs4_open_file(c->state, c->use.client, &open, c->now_ms, stateid);
     folder_file_put(open.file);
     return status;
@@ -221,7 +221,7 @@ static enum nfs4_status empty_if_asked(struct nfs4_compound *c, struct wish *wis
     }
     wish->named = (struct nfs4_bitmap){0};
     nfs4_bitmap_set(&wish->named, FATTR4_SIZE);
-    return nfs4_status_of(view_change(c->view, &opening->object, &change, true));
+    return nfs_status_of(view_change(c->view, &opening->object, &change, true));
 }
 
 static void put_no_delegation(struct writer *w, uint32_t want)
@@ -256,7 +256,7 @@ static enum nfs4_status open_it(struct nfs4_compound *c, struct wish *wish)
     int r = find(c, wish, &opening);
 
     if (r < 0)
-        return nfs4_status_of(r);
+        return nfs_status_of(r);
     enum nfs4_status status = nfs4_must_be_file(opening.attributes.kind);
     if (status == NFS4_OK)
         status = check_rights(c, wish, &opening);

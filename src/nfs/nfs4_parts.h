@@ -56,7 +56,6 @@ nfs4_operation_fn nfs4_op_lock, nfs4_op_lockt, nfs4_op_locku;
 
 /* ---- what they share: nfs4_common.c ---- */
 
-enum nfs4_status nfs4_status_of(int r);
 /* NFS4ERR_BADXDR if the arguments so far ran over. */
 enum nfs4_status nfs4_decoded(const struct nfs4_compound *c);
 /* One component: NFS4ERR_INVAL if empty, NFS4ERR_NAMETOOLONG, NFS4ERR_BADCHAR, NFS4ERR_BADNAME. */

@@ -1,4 +1,7 @@
+#include "nfs/mount3.h"
+#include "nfs/nfs3.h"
 #include "nfs/nfs4_compound.h"
+#include "nfs/replies.h"
 
 #include <sys/random.h>
 
@@ -11,6 +14,7 @@ struct nfs_server *nfs_server_new(const struct nfs_server_options *options)
     CHECK(getrandom(&verifier, sizeof(verifier), 0) == (ssize_t)sizeof(verifier));
     server->options = *options;
     server->state = nfs4_state_new();
+    server->replies = replies_new();
     server->write_verifier = verifier;
     server->identity = siphash(options->key, self, sizeof(self));
     return server;
@@ -21,6 +25,7 @@ void nfs_server_free(struct nfs_server *server)
     if (!server)
         return;
     nfs4_state_free(server->state);
+    replies_free(server->replies);
     free(server);
 }
 
@@ -58,13 +63,55 @@ static enum rpc_accept answer_nfs4(const struct nfs_request *request, struct rea
     return nfs4_compound(request, in, out) ? RPC_SUCCESS : RPC_GARBAGE_ARGUMENTS;
 }
 
+/* Whatever changes something is run once, however often it is sent. False if there shall be no answer. */
+static bool repeat_or_run_nfs3(const struct nfs_request *request, const struct reply_key *key, struct reader *in,
+                               struct writer *out, enum rpc_accept *accept)
+{
+    struct replies *replies = request->server->replies;
+    uint8_t kept[REPLY_KEPT_MAX_BYTES];
+    size_t length_bytes, begin = out->offset;
+
+    switch (replies_begin(replies, key, request->caller->now_ms, kept, &length_bytes)) {
+    case REPLY_BUSY:
+        return false;
+    case REPLY_KEPT:
+        writer_bytes(out, kept, length_bytes);
+        *accept = RPC_SUCCESS;
+        return true;
+    case REPLY_NEW:
+        break;
+    }
+    *accept = nfs3_answer(request, in, out);
+    replies_put(replies, key, out->data + begin, *accept == RPC_SUCCESS ? out->offset - begin : SIZE_MAX);
+    return true;
+}
+
+static enum rpc_accept answer_nfs3(const struct nfs_request *request, struct reader *in, struct writer *out)
+{
+    const struct reply_key key = {
+        .address = request->caller->address,
+        .port = request->caller->port,
+        .xid = request->call->xid,
+        .fingerprint = siphash(request->view.key, in->data, in->length_bytes),
+    };
+    enum rpc_accept accept;
+
+    if (nfs3_is_idempotent(request->call->procedure))
+        return nfs3_answer(request, in, out);
+    return repeat_or_run_nfs3(request, &key, in, out, &accept) ? accept : RPC_NO_ANSWER;
+}
+
 static enum rpc_accept answer_portmap(const struct nfs_request *request, struct reader *in, struct writer *out)
 {
     uint16_t port = request->server->options.port;
     const struct portmap_entry entries[] = {
         {PORTMAP_PROGRAM, PORTMAP_VERSION, PORTMAP_TCP, PORTMAP_PORT},
         {PORTMAP_PROGRAM, PORTMAP_VERSION, PORTMAP_UDP, PORTMAP_PORT},
+        {NFS_PROGRAM, NFS3_VERSION, PORTMAP_TCP, port},
         {NFS_PROGRAM, NFS4_VERSION, PORTMAP_TCP, port},
+        {NFS_PROGRAM, NFS3_VERSION, PORTMAP_UDP, port},
+        {MOUNT_PROGRAM, MOUNT3_VERSION, PORTMAP_TCP, port},
+        {MOUNT_PROGRAM, MOUNT3_VERSION, PORTMAP_UDP, port},
     };
 
     return portmap_answer(entries, ARRAY_SIZE(entries), request->call->procedure, in, out);
@@ -77,7 +124,9 @@ static const struct program {
     enum rpc_accept (*answer)(const struct nfs_request *request, struct reader *in, struct writer *out);
 } programs[] = {
     {PORTMAP_PROGRAM, PORTMAP_VERSION, true, false, answer_portmap},
+    {NFS_PROGRAM, NFS3_VERSION, false, false, answer_nfs3},
     {NFS_PROGRAM, NFS4_VERSION, false, true, answer_nfs4},
+    {MOUNT_PROGRAM, MOUNT3_VERSION, false, false, mount3_answer},
 };
 
 static bool is_offered(const struct program *program, const struct nfs_caller *caller)
@@ -120,6 +169,8 @@ static void run(const struct program *program, const struct nfs_request *request
     if (accept == RPC_SUCCESS && writer_ok(out))
         return;
     xdr_rewind(out, 0);
+    if (accept == RPC_NO_ANSWER)
+        return;
     rpc_put_accepted(out, request->call->xid, accept == RPC_SUCCESS ? RPC_SYSTEM_ERROR : accept);
 }
 
@@ -150,7 +201,7 @@ size_t nfs_server_answer(struct nfs_server *server, const struct nfs_caller *cal
                          size_t call_bytes, uint8_t *reply)
 {
     struct reader in = reader_over(bytes, call_bytes);
-    struct writer out = writer_over(reply, NFS_REPLY_MAX_BYTES);
+    struct writer out = writer_over(reply, caller->datagram ? NFS_DATAGRAM_REPLY_MAX_BYTES : NFS_REPLY_MAX_BYTES);
     struct rpc_call call;
     enum rpc_call_outcome outcome = rpc_decode_call(&in, &call);
 

@@ -25,6 +25,8 @@ struct nfs_request {
     size_t call_bytes;
 };
 
+/* The protocol's word for a negative errno. Versions 3 and 4 share these numbers. */
+enum nfs4_status nfs_status_of(int r);
 /* Tells that a path which is not the caller's was asked for. */
 void server_refuse(const struct nfs_request *request, const char *path);
 /* Syncs; when that fails all clients must learn that what they wrote may be lost (RFC 1813 4.8). */

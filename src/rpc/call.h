@@ -19,6 +19,7 @@ enum rpc_accept {
     RPC_PROCEDURE_UNAVAILABLE = 3,
     RPC_GARBAGE_ARGUMENTS = 4,
     RPC_SYSTEM_ERROR = 5,
+    RPC_NO_ANSWER = 256, /* never sent: silence, since another answer is on its way */
 };
 
 /* Who the caller says he is (AUTH_SYS, a claim); AUTH_NONE is nobody. */
