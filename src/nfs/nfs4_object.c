@@ -158,10 +158,10 @@ enum nfs4_status nfs4_op_read(struct nfs4_compound *c)
         return status;
     size_t used = c->out->offset + RESULT_HEAD_BYTES + PADDING_BYTES;
     size_t room = c->max_reply_bytes > used ? c->max_reply_bytes - used : 0;
-    count = MIN(count, (size_t)NFS4_IO_MAX_BYTES);
-    if (count > room)
+    if (count && !room)
         return NFS4ERR_REP_TOO_BIG;
-    return nfs_status_of(read_into(c->out, file, offset, count));
+    count = MIN(count, (size_t)NFS4_IO_MAX_BYTES);
+    return nfs_status_of(read_into(c->out, file, offset, MIN(count, room)));
 }
 
 static int write_out(struct nfs4_compound *c, struct folder_file *file, const uint8_t *bytes, size_t length_bytes,
