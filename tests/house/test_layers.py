@@ -9,7 +9,7 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2] / "src"
 ORDER = [
     {"base"},
     {"loop"},
-    {"store"},
+    {"store", "folder"},
     {"disk"},
     {"fleet"},
     {"catalog"},
