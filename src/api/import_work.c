@@ -95,6 +95,8 @@ int import_run(const struct import_work *work, json_t **result, struct error *er
     struct import_result imported;
 
     COPY_STRING(image.name, work->job->name);
+    COPY_STRING(image.comment, work->comment);
+    image.version = work->new_version ? 0 : 1;
     store_name_new(image.volume, STORE_NAME_IMAGE);
     int code = import_volume(work, &image, &imported, error);
     if (code == 0)

@@ -14,6 +14,8 @@ struct import_work {
     int fd;          /* what is read; the caller closes */
     const char *file; /* what it is called, for sentences */
     const char *temporary_folder; /* for formats that are unpacked before they are read */
+    bool new_version; /* of an image that may exist; else the first */
+    char comment[COMMENT_SIZE];
 };
 
 /* Blocks as long as it takes. When it gives 0 the image is in store and catalog, and `result` is what a client is

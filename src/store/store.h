@@ -67,6 +67,8 @@ int store_volume_resize(struct store *store, const char *name, uint64_t size_byt
 /* The same object for everyone who opens it. -ENOENT. The caller unrefs. */
 int store_volume_open(struct store *store, const char *name, struct volume **volume);
 int store_volume_info(struct store *store, const char *name, struct store_volume_info *info);
+/* What the layers of `name` occupy that `other` (NULL: no other) does not read through. */
+int store_volume_difference(struct store *store, const char *name, const char *other, uint64_t *bytes);
 /* All of them, by name; the caller frees the array. */
 int store_volume_list(struct store *store, struct store_volume_info **infos, size_t *count);
 
