@@ -26,23 +26,7 @@ static int find_image(const struct catalog_snapshot *catalog, struct frozen_sour
     return 0;
 }
 
-/* The next step: the newest snapshot cannot be told here, on the loop, but how to find it can. */
-static int check_off(struct api *api, const struct frozen_source *source, struct error *error)
-{
-    const char *name = source->machine.name;
-    char text[INET_TEXT_SIZE];
-    uint32_t address;
-
-    if (*source->snapshot || api_disk_users(api, source->machine.id, &address) == 0)
-        return 0;
-    return error_set(error, -EBUSY,
-                     "%s: its disk is in use by %s: shut it down first, or name a snapshot (farboot snapshot create "
-                     "%s@NAME, then %s@NAME)",
-                     name, inet_format(text, address), name, name);
-}
-
-static int find_machine(struct api *api, const struct catalog_snapshot *catalog, struct frozen_source *source,
-                        struct error *error)
+static int find_machine(const struct catalog_snapshot *catalog, struct frozen_source *source, struct error *error)
 {
     char name[sizeof(source->text)];
 
@@ -62,16 +46,30 @@ static int find_machine(struct api *api, const struct catalog_snapshot *catalog,
         return error_set(error, -EINVAL, "%s: a machine and an image are called so: say %s@SNAPSHOT or %s:VERSION", name,
                          name, name);
     source->machine = *machine;
-    return check_off(api, source, error);
+    return 0;
 }
 
-int frozen_source_find(struct api *api, const char *text, struct frozen_source *source, struct error *error)
+int frozen_source_find(const struct api *api, const char *text, struct frozen_source *source, struct error *error)
 {
     CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *catalog = catalog_read(api->options.catalog);
 
     *source = (struct frozen_source){0};
     quote_into(source->text, sizeof(source->text), text, strlen(text));
-    return find_machine(api, catalog, source, error);
+    return find_machine(catalog, source, error);
+}
+
+int frozen_source_check_off(struct api *api, const struct frozen_source *source, struct error *error)
+{
+    const char *name = source->machine.name;
+    char text[INET_TEXT_SIZE];
+    uint32_t address;
+
+    if (!source->machine.id || *source->snapshot || api_disk_users(api, source->machine.id, &address) == 0)
+        return 0;
+    return error_set(error, -EBUSY,
+                     "%s: its disk is in use by %s: shut it down first, or name a snapshot (farboot snapshot create "
+                     "%s@NAME, then %s@NAME)",
+                     name, inet_format(text, address), name, name);
 }
 
 /* ---- the copy ---- */

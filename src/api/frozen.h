@@ -15,9 +15,10 @@ struct frozen_source {
     char text[2 * NAME_SIZE]; /* for sentences */
 };
 
-/* "pi-01", "pi-01@before-upgrade", "ubuntu", "ubuntu:3". -EINVAL, -ENOENT, or -EBUSY for a machine that uses its disk,
- * with the sentence; on the control loop. */
-int frozen_source_find(struct api *api, const char *text, struct frozen_source *source, struct error *error);
+/* "pi-01", "pi-01@before-upgrade", "ubuntu", "ubuntu:3". -EINVAL or -ENOENT with the sentence. */
+int frozen_source_find(const struct api *api, const char *text, struct frozen_source *source, struct error *error);
+/* -EBUSY with the sentence if it is a machine as it is now, and that uses its disk. On the control loop. */
+int frozen_source_check_off(struct api *api, const struct frozen_source *source, struct error *error);
 
 /* A writable clone of a machine's source, called `name`, a new store name. Blocks. */
 int frozen_copy_make(const struct api_options *options, const struct frozen_source *source, char name[NAME_SIZE],

@@ -18,6 +18,9 @@ struct import_work {
     char comment[COMMENT_SIZE];
 };
 
+/* Fills size, time and report of an image from its volume. Blocks. */
+int image_describe(struct store *store, struct image *image, struct error *error);
+
 /* Blocks as long as it takes. When it gives 0 the image is in store and catalog, and `result` is what a client is
  * told of it; otherwise nothing is left behind, and -ECANCELED means that the job was cancelled. */
 int import_run(const struct import_work *work, json_t **result, struct error *error);

@@ -242,6 +242,8 @@ static int accept_export(struct import *import, const json_t *message, int fd, s
         result = error_set(error, -EINVAL, "%s: is not open for writing", import->file);
     if (result == 0)
         result = frozen_source_find(import->imports->api, optional_string(message, "export"), &import->out.source, error);
+    if (result == 0)
+        result = frozen_source_check_off(import->imports->api, &import->out.source, error);
     if (result < 0)
         return result;
     const struct frozen_source *source = &import->out.source;
