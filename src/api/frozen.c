@@ -89,13 +89,13 @@ static int clone_snapshot(const struct api_options *options, const struct machin
 static int clone_now(const struct api_options *options, const struct machine *machine, const char *name,
                      struct error *error)
 {
-    struct store *store = options->store;
-    int result = store_snapshot_create(store, machine->volume, name, "being read", error);
+    const char *volume = machine->volume;
+    int result = store_snapshot_create_group(options->store, &volume, 1, name, "being read", error);
 
     if (result < 0)
         return result;
     result = clone_snapshot(options, machine, name, name, error);
-    store_snapshot_remove(store, machine->volume, name, NULL);
+    store_snapshot_remove_group(options->store, &volume, 1, name, NULL);
     return result;
 }
 

@@ -24,7 +24,7 @@ const struct command commands[] = {
       {"--comment", "TEXT", "what this version is", false},
       JSON_OPTION}},
     {"image", "export", {"SOURCE", "FILE"},
-     "writes a disk (pi-01, pi-01@name, ubuntu:2) to a file; - is standard output",
+     "writes the disk pi-01, pi-01@name or ubuntu:2 to a file; - is a pipe",
      image_export_command, {JSON_OPTION}},
     {"image", "capture", {"MACHINE[@NAME]"}, "makes an image of a machine that is off, or of a snapshot",
      image_capture_command,
