@@ -19,6 +19,13 @@ bool image_name_parse(const char *text, char name[NAME_SIZE], uint32_t *version)
     return is_valid_name(name);
 }
 
+uint32_t machine_follows_version(const struct machine *machine)
+{
+    uint64_t number = 0;
+
+    return parse_u64(machine_setting(machine, SETTING_IMAGE_VERSION), UINT32_MAX, &number) ? (uint32_t)number : 0;
+}
+
 static const char *const boot_names[] = {
     [MACHINE_BOOT_DISK] = "disk",
     [MACHINE_BOOT_SAN] = "san",

@@ -100,6 +100,8 @@ struct machine machine_copy(const struct machine *machine);
 /* "ubuntu" is the newest version of an image, "ubuntu:3" is its third. Fills `name`, and `version` with 0 for the
  * newest; false if it is neither. */
 bool image_name_parse(const char *text, char name[NAME_SIZE], uint32_t *version);
+/* The version of its image that it begins at: 0 for the newest, which it follows, or the one that it is pinned to. */
+uint32_t machine_follows_version(const struct machine *machine);
 
 const char *machine_boot_name(enum machine_boot boot);
 bool machine_boot_from_name(const char *name, enum machine_boot *boot);
