@@ -143,6 +143,8 @@ void group_remove(struct api_call *call);
 void defaults_get(struct api_call *call);
 void defaults_set(struct api_call *call);
 void images_get(struct api_call *call);
+void image_capture_check(struct api_call *call);
+void image_capture(struct api_call *call);
 void image_get(struct api_call *call);
 void image_get_store(struct api_call *call);
 void image_remove(struct api_call *call);

@@ -62,13 +62,13 @@ static int look_inside(struct store *store, const char *name, char **report)
     return 0;
 }
 
-static int describe_volume(const struct import_work *work, struct image *image, struct error *error)
+int image_describe(struct store *store, struct image *image, struct error *error)
 {
     struct store_volume_info info;
-    int result = store_volume_info(work->store, image->volume, &info);
+    int result = store_volume_info(store, image->volume, &info);
 
     if (result == 0)
-        result = look_inside(work->store, image->volume, &image->report);
+        result = look_inside(store, image->volume, &image->report);
     if (result < 0)
         return error_set_errno(error, result, "%s: cannot be looked at", image->name);
     image->size_bytes = info.size_bytes;
@@ -78,7 +78,7 @@ static int describe_volume(const struct import_work *work, struct image *image, 
 
 static int make_image(const struct import_work *work, struct image *image, struct error *error)
 {
-    int result = describe_volume(work, image, error);
+    int result = image_describe(work->store, image, error);
 
     if (result == 0 && atomic_load(&work->job->cancelled))
         result = error_set(error, -ECANCELED, "%s: cancelled", image->name);
@@ -95,6 +95,8 @@ int import_run(const struct import_work *work, json_t **result, struct error *er
     struct import_result imported;
 
     COPY_STRING(image.name, work->job->name);
+    COPY_STRING(image.comment, work->comment);
+    image.version = work->new_version ? 0 : 1;
     store_name_new(image.volume, STORE_NAME_IMAGE);
     int code = import_volume(work, &image, &imported, error);
     if (code == 0)

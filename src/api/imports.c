@@ -1,22 +1,38 @@
 #include "api/imports.h"
 
 #include "api/answer.h"
+#include "api/export_work.h"
 #include "api/import_work.h"
 #include "api/jobs.h"
+#include "api/reclaim.h"
 #include "api/sockets.h"
 
 #include "base/text.h"
 
 #include <ctype.h>
+#include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
 enum import_state { IMPORT_UNUSED, IMPORT_AWAITS_MESSAGE, IMPORT_RUNNING };
 
-/* One connection. Its thread reads `work` and writes `result` and `error`, and ends by raising `ended_fd`. */
+struct import;
+
+/* In which direction. */
+struct direction {
+    const char *job;
+    int (*accept)(struct import *import, const json_t *message, int fd, struct job **job, struct error *error);
+    void (*prepare)(struct import *import);
+    int (*run)(struct import *import);
+    const char *done, *cancelled, *failed; /* kinds of events, and what they say of a name */
+    const char *done_text, *cancelled_text, *failed_text;
+};
+
+/* One connection. Its thread reads `in` or `out` and writes `result` and `error`, and ends by raising `ended_fd`. */
 struct import {
     struct imports *imports;
+    const struct direction *direction;
     enum import_state state;
     int client_fd;
     struct loop_watch *client_watch;
@@ -25,7 +41,10 @@ struct import {
     pthread_t thread;
     int ended_fd;
     struct loop_watch *ended_watch;
-    struct import_work work;
+    struct job *job;
+    int fd;
+    struct import_work in;
+    struct export_work out;
     char file[NAME_SIZE * 4];
     int code;
     json_t *result;
@@ -135,16 +154,119 @@ static int read_name(const json_t *message, const char *quoted_file, char name[N
     return error_set(error, -EINVAL, "%s: no name for an image follows from this: give one with --name", quoted_file);
 }
 
-static int check_name_free(const struct api *api, const char *name, struct error *error)
+static int check_name_free(const struct import *import, const char *name, struct error *error)
 {
+    const struct api *api = import->imports->api;
     CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot = catalog_read(api->options.catalog);
 
-    if (catalog_image_by_name(snapshot, name))
-        return error_set(error, -EEXIST, "%s: an image of that name exists; choose another with --name", name);
+    if (!import->in.new_version && catalog_image_by_name(snapshot, name))
+        return error_set(error, -EEXIST,
+                         "%s: an image of that name exists; choose another with --name, or add --new-version", name);
     if (jobs_running(api->jobs, "import", name))
         return error_set(error, -EEXIST, "%s: an image of that name is being imported; choose another with --name", name);
     return 0;
 }
+
+/* ---- in ---- */
+
+static int add_job(struct import *import, const char *name, struct job **job, struct error *error)
+{
+    struct imports *imports = import->imports;
+
+    if (imports->running_count >= IMPORTS_RUNNING_MAX)
+        return error_set(error, -EBUSY, "%s: %d imports and exports are running already: wait for one to end", name,
+                         IMPORTS_RUNNING_MAX);
+    *job = jobs_add(imports->api->jobs, import->direction->job, name);
+    return *job ? 0 : error_set(error, -EBUSY, "%s: too many jobs are running: wait for one to end", name);
+}
+
+static int accept_import(struct import *import, const json_t *message, int fd, struct job **job, struct error *error)
+{
+    char name[NAME_SIZE];
+    int result = read_name(message, import->file, name, error);
+
+    import->in.new_version = json_is_true(json_object_get(message, "new_version"));
+    if (result == 0 && !COPY_STRING(import->in.comment, optional_string(message, "comment")))
+        result = error_set(error, -EINVAL, "comment: at most %d bytes", COMMENT_SIZE - 1);
+    if (result == 0)
+        result = check_name_free(import, name, error);
+    return result ?: add_job(import, name, job, error);
+}
+
+static void prepare_import(struct import *import)
+{
+    const struct api_options *options = &import->imports->api->options;
+
+    import->in.catalog = options->catalog;
+    import->in.store = options->store;
+    import->in.job = import->job;
+    import->in.fd = import->fd;
+    import->in.file = import->file;
+    import->in.temporary_folder = options->store_path;
+}
+
+static int run_import(struct import *import)
+{
+    return import_run(&import->in, &import->result, &import->error);
+}
+
+static const struct direction inwards = {
+    "import", accept_import, prepare_import, run_import, "image.imported", "image.cancelled", "image.failed",
+    "image %s was imported", "import of %s was cancelled", "import of %s failed: %s",
+};
+
+/* ---- out ---- */
+
+/* A name that ends in none of these is a raw disk. */
+static int read_format(struct import *import, const json_t *message, struct error *error)
+{
+    static const enum export_format formats[] = {EXPORT_GZIP, EXPORT_XZ, EXPORT_ZSTD};
+    const char *wanted = optional_string(message, "format");
+    const char *dot = strrchr(import->file, '.');
+
+    if (*wanted && !export_format_from_name(wanted, &import->out.format))
+        return error_set(error, -EINVAL, "format: is one of raw, gz, xz, zst");
+    for (size_t i = 0; !*wanted && dot && i < ARRAY_SIZE(formats); i++) {
+        if (string_equal(dot + 1, export_format_name(formats[i])))
+            import->out.format = formats[i];
+    }
+    return 0;
+}
+
+static int accept_export(struct import *import, const json_t *message, int fd, struct job **job, struct error *error)
+{
+    int flags = fcntl(fd, F_GETFL);
+    int result = read_format(import, message, error);
+
+    if (result == 0 && (flags < 0 || (flags & O_ACCMODE) == O_RDONLY))
+        result = error_set(error, -EINVAL, "%s: is not open for writing", import->file);
+    if (result == 0)
+        result = frozen_source_find(import->imports->api, optional_string(message, "export"), &import->out.source, error);
+    if (result == 0)
+        result = frozen_source_check_off(import->imports->api, &import->out.source, error);
+    if (result < 0)
+        return result;
+    const struct frozen_source *source = &import->out.source;
+    return add_job(import, source->machine.id ? source->machine.name : source->image.name, job, error);
+}
+
+static void prepare_export(struct import *import)
+{
+    import->out.options = &import->imports->api->options;
+    import->out.job = import->job;
+    import->out.fd = import->fd;
+    import->out.file = import->file;
+}
+
+static int run_export(struct import *import)
+{
+    return export_run(&import->out, &import->result, &import->error);
+}
+
+static const struct direction outwards = {
+    "export", accept_export, prepare_export, run_export, "image.exported", "image.cancelled", "image.failed",
+    "the disk of %s was exported", "export of %s was cancelled", "export of %s failed: %s",
+};
 
 /* ---- one import's life ---- */
 
@@ -174,33 +296,38 @@ static void *import_thread(void *arg)
 {
     struct import *import = arg;
 
-    pthread_setname_np(pthread_self(), "import");
-    import->code = import_run(&import->work, &import->result, &import->error);
+    pthread_setname_np(pthread_self(), import->direction->job);
+    import->code = import->direction->run(import);
     CHECK(eventfd_write(import->ended_fd, 1) == 0);
     return NULL;
 }
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
 static void tell_end(const struct import *import)
 {
     struct event_sink sink = journal_sink(import->imports->api->options.journal);
-    const char *name = import->work.job->name;
+    const struct direction *direction = import->direction;
+    const char *name = import->job->name;
 
     if (import->code == 0)
-        event_post(&sink, NULL, NULL, STAGE_NONE, EVENT_INFO, "image.imported", "image %s was imported", name);
+        event_post(&sink, NULL, NULL, STAGE_NONE, EVENT_INFO, direction->done, direction->done_text, name);
     else if (import->code == -ECANCELED)
-        event_post(&sink, NULL, NULL, STAGE_NONE, EVENT_INFO, "image.cancelled", "import of %s was cancelled", name);
+        event_post(&sink, NULL, NULL, STAGE_NONE, EVENT_INFO, direction->cancelled, direction->cancelled_text, name);
     else
-        event_post(&sink, NULL, NULL, STAGE_NONE, EVENT_WARNING, "image.failed", "import of %s failed: %s", name,
+        event_post(&sink, NULL, NULL, STAGE_NONE, EVENT_WARNING, direction->failed, direction->failed_text, name,
                    import->error.text);
 }
+#pragma GCC diagnostic pop
 
 static void import_finish(struct import *import)
 {
     pthread_join(import->thread, NULL);
     import->imports->running_count--;
     tell_end(import);
-    job_end(import->work.job, import->code, &import->error, TAKE_PTR(import->result));
-    close(import->work.fd);
+    job_end(import->job, import->code, &import->error, TAKE_PTR(import->result));
+    close(TAKE_FD(import->fd));
+    reclaim_begin(import->imports->api->reclaim); /* what was frozen to be read */
     import_release(import);
 }
 
@@ -212,41 +339,28 @@ static void on_ended(void *arg, int events)
 static void start_thread(struct import *import, struct job *job, int fd)
 {
     struct imports *imports = import->imports;
-    const struct api_options *options = &imports->api->options;
 
-    import->work = (struct import_work){.catalog = options->catalog, .store = options->store, .job = job, .fd = fd,
-                                        .temporary_folder = options->store_path,
-                                        .file = import->file};
+    import->job = job;
+    import->fd = fd;
+    import->direction->prepare(import);
     import->state = IMPORT_RUNNING;
     import->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     CHECK(import->ended_fd >= 0);
-    import->ended_watch = loop_watch_new(options->loop, import->ended_fd, on_ended, import);
+    import->ended_watch = loop_watch_new(imports->api->options.loop, import->ended_fd, on_ended, import);
     loop_watch_set(import->ended_watch, LOOP_READ);
     imports->running_count++;
     CHECK(pthread_create(&import->thread, NULL, import_thread, import) == 0);
 }
 
-/* Fills `job` when the import may begin. */
+/* Fills `job` when it may begin. */
 static int accept_message(struct import *import, const json_t *message, int fd, struct job **job, struct error *error)
 {
-    struct imports *imports = import->imports;
-    struct api *api = imports->api;
     const char *file = optional_string(message, "file");
-    char name[NAME_SIZE];
 
     quote_into(import->file, sizeof(import->file), file, strlen(file));
+    import->direction = json_object_get(message, "export") ? &outwards : &inwards;
     int result = check_descriptor(fd, import->file, error);
-    if (result == 0)
-        result = read_name(message, import->file, name, error);
-    if (result == 0)
-        result = check_name_free(api, name, error);
-    if (result < 0)
-        return result;
-    if (imports->running_count >= IMPORTS_RUNNING_MAX)
-        return error_set(error, -EBUSY, "%s: %d imports are running already: wait for one to end", name,
-                         IMPORTS_RUNNING_MAX);
-    *job = jobs_add(api->jobs, "import", name);
-    return *job ? 0 : error_set(error, -EBUSY, "%s: too many jobs are running: wait for one to end", name);
+    return result ?: import->direction->accept(import, message, fd, job, error);
 }
 
 static void on_message(struct import *import)
@@ -261,7 +375,7 @@ static void on_message(struct import *import)
         return;
     json_t *message = length > 0 ? json_loadb(bytes, (size_t)length, 0, NULL) : NULL;
     int result = json_is_object(message) ? accept_message(import, message, fd, &job, &error)
-                                         : error_set(&error, -EINVAL, "the request to import is not a JSON object");
+                                         : error_set(&error, -EINVAL, "the request is not a JSON object");
     json_decref(message);
     loop_timer_cancel(import->timer);
     if (result < 0) {
@@ -282,7 +396,7 @@ static void on_client(void *arg, int events)
         return;
     }
     /* Readable while it runs: closed, or a client that talks out of turn. Either way it no longer waits for us. */
-    atomic_store(&import->work.job->cancelled, true);
+    atomic_store(&import->job->cancelled, true);
     loop_watch_set(import->client_watch, 0);
 }
 
@@ -298,7 +412,8 @@ static void begin_client(struct imports *imports, int fd)
 
     while (import->state != IMPORT_UNUSED)
         import++;
-    *import = (struct import){.imports = imports, .state = IMPORT_AWAITS_MESSAGE, .client_fd = fd, .ended_fd = -1};
+    *import = (struct import){.imports = imports, .state = IMPORT_AWAITS_MESSAGE, .client_fd = fd, .ended_fd = -1,
+                               .fd = -1};
     imports->used_count++;
     import->client_watch = loop_watch_new(loop, fd, on_client, import);
     loop_watch_set(import->client_watch, LOOP_READ);
@@ -338,7 +453,7 @@ void imports_stop(struct imports *imports)
         if (import->state == IMPORT_AWAITS_MESSAGE)
             import_release(import);
         else if (import->state == IMPORT_RUNNING)
-            atomic_store(&import->work.job->cancelled, true);
+            atomic_store(&import->job->cancelled, true);
     }
 }
 

@@ -1,9 +1,13 @@
 /*
- * Takes images: a client sends one message and an open file over `import.sock`, and a thread reads the file.
+ * Takes images in and gives disks out: a client sends one message and an open file over `import.sock`, and a thread
+ * reads the file or writes it.
  *
  * The daemon cannot open a user's file itself, and a disk image is no HTTP body. The message is a JSON object with
- * "file" (what the file is called; "-" for a stream) and, unless it follows from that, "name"; the answer is
- * {"job": N} or an error as the API gives it. The connection stays open while the import runs: closing it cancels.
+ * "file" (what the file is called; "-" for a stream). With "export" (what: "pi-01", "pi-01@snapshot", "ubuntu:2") and
+ * "format" ("raw", "gz", "xz", "zst"; else as the file's name ends) the file is written; otherwise it is imported, as
+ * "name" unless that follows from the file, with "new_version" true as one more version of an image that exists, and
+ * with "comment". The answer is {"job": N, "name": ...} or an error as the API gives it. The connection stays open
+ * while it runs: closing it cancels.
  */
 #pragma once
 
@@ -13,7 +17,7 @@ struct imports;
 
 enum {
     IMPORT_CLIENTS_MAX = 16,  /* connections, those that did not say anything yet included */
-    IMPORTS_RUNNING_MAX = 4,
+    IMPORTS_RUNNING_MAX = 4,  /* exports included */
     IMPORT_MESSAGE_MAX_BYTES = 4096,
     IMPORT_MESSAGE_SECONDS = 10, /* for the message to arrive */
 };

@@ -4,6 +4,7 @@
 #include "api/answer.h"
 #include "api/disks.h"
 #include "api/live.h"
+#include "api/reclaim.h"
 #include "api/settings.h"
 #include "api/store_names.h"
 
@@ -44,9 +45,9 @@ static int read_mac(struct machine *machine, const json_t *value, struct error *
 
 static int read_image(struct machine *machine, const json_t *value, struct error *error)
 {
-    if (!json_is_string(value) || !is_valid_name(json_string_value(value)))
-        return refuse("image", value, "the name of an image (see farboot image list)", error);
-    COPY_STRING(machine->image, json_string_value(value));
+    if (!json_is_string(value) ||
+        !image_name_parse(json_string_value(value), machine->image, &machine->image_version))
+        return refuse("image", value, "an image, like ubuntu or ubuntu:2 (see farboot image list)", error);
     return 0;
 }
 
@@ -188,10 +189,10 @@ static json_t *record_json(const struct api *api, const struct machine *machine)
         snprintf(serial, sizeof(serial), "%08x", machine->serial);
     machine_target_name(target, api->options.iqn_prefix, &machine->mac);
     machine_initiator_name(initiator, api->options.iqn_prefix, &machine->mac);
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:o, s:o}", "name", machine->name, "mac",
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:s, s:o, s:o}", "name", machine->name, "mac",
                      json_mac(&machine->mac), "serial", json_text(serial), "address", json_address(machine->address),
                      "group", json_text(machine->group), "boot", machine_boot_name(machine->boot), "image",
-                     machine->image, "size_bytes", (json_int_t)machine->size_bytes, "created",
+                     machine->image, "image_version", (json_int_t)machine->image_version, "size_bytes", (json_int_t)machine->size_bytes, "created",
                      (json_int_t)machine->created_seconds, "target", target, "initiator", initiator, "chap",
                      machine_chap_mode_name(machine->chap.mode), "disks", disks_json(machine), "settings",
                      settings_json(machine->settings, SETTING_FROM_MACHINE));
@@ -288,17 +289,21 @@ static const struct image *find_image(struct api_call *call, const struct catalo
 {
     const struct machine_group *group = catalog_group_by_name(snapshot, machine->group);
     const struct settings *inherited = group ? group->settings : catalog_defaults(snapshot);
+    const char *wanted = json_string_value(json_object_get(call->body, "image"));
 
-    if (!*machine->image)
-        COPY_STRING(machine->image, inherited->values[SETTING_IMAGE]);
-    const struct image *image = catalog_image_by_name(snapshot, machine->image);
-    if (image)
+    if (!wanted)
+        wanted = inherited->values[SETTING_IMAGE];
+    image_name_parse(wanted, machine->image, &machine->image_version);
+    const struct image *image = catalog_image_version(snapshot, machine->image, machine->image_version);
+    if (image) {
         machine->image_id = image->id;
-    else if (*machine->image)
-        error_set(&call->error, -ENOENT, "%s: no such image (see farboot image list)", machine->image);
-    else
+        machine->image_version = image->version;
+    } else if (*wanted) {
+        error_set(&call->error, -ENOENT, "%s: no such image (see farboot image list)", wanted);
+    } else {
         error_set(&call->error, -EINVAL, "image: is needed to add a machine, where neither its group nor the defaults "
                                          "name one");
+    }
     return image;
 }
 
@@ -473,6 +478,7 @@ static void remove_under_lock(struct api_call *call)
 
     if (!machine || delete_machine(call, machine) < 0)
         return;
+    reclaim_begin_soon(api);
     api_tell(api, machine, "machine.removed", "was removed");
     call->reply = json_pack("{s:s}", "removed", machine->name);
 }

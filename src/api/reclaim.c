@@ -56,3 +56,13 @@ void reclaim_begin(struct reclaim *reclaim)
     if (reclaim->running) /* else the next removal asks again */
         api_ref(api);
 }
+
+static void begin(void *arg)
+{
+    reclaim_begin(arg);
+}
+
+void reclaim_begin_soon(struct api *api)
+{
+    loop_call(api->options.loop, begin, api->reclaim);
+}

@@ -12,3 +12,5 @@ struct reclaim *reclaim_new(struct api *api);
 void reclaim_free(struct reclaim *reclaim);
 /* There may be something to do. */
 void reclaim_begin(struct reclaim *reclaim);
+/* The same from a worker that runs a step of a call: it comes home before the call does. */
+void reclaim_begin_soon(struct api *api);

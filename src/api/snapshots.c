@@ -231,11 +231,6 @@ void snapshot_rename(struct api_call *call)
     pthread_mutex_unlock(&call->api->change_lock);
 }
 
-static void begin_reclaim(void *arg)
-{
-    reclaim_begin(arg);
-}
-
 static void remove_under_lock(struct api_call *call)
 {
     CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *catalog =
@@ -252,7 +247,7 @@ static void remove_under_lock(struct api_call *call)
         explain(call, machine, call->item, rc);
         return;
     }
-    loop_call(call->api->options.loop, begin_reclaim, call->api->reclaim); /* comes home before the call does */
+    reclaim_begin_soon(call->api);
     api_tell(call->api, machine, "snapshot.removed", "snapshot %s was removed", call->item);
     call->reply = json_pack("{s:s, s:s}", "machine", machine->name, "removed", call->item);
 }

@@ -9,6 +9,7 @@
 #define STORE_NAME_MACHINE "machine-"
 #define STORE_NAME_DISK "machine-disk-"
 #define STORE_NAME_IMAGE "image-"
+#define STORE_NAME_COPY "copy-" /* for as long as something is read */
 
 enum { STORE_VOLUME_NAME_SIZE = 64 };
 

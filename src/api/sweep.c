@@ -21,7 +21,6 @@ void api_sweep(struct catalog *catalog, struct store *store)
 
     if (catalog_pending_list(catalog, &pending, &count) < 0)
         return;
-    /* Names of machines' volumes sort behind images' and the list is backwards: clones go before their images. */
     for (size_t i = 0; i < count; i++) {
         struct error error = {0};
         int r = store_volume_delete(store, pending[i].name, &error);

@@ -371,18 +371,6 @@ int catalog_image_insert(struct catalog *catalog, struct image *image, struct er
     return r < 0 ? error_set_errno(error, r, "%s: the catalog cannot be written", image->name) : 0;
 }
 
-static const char *image_name(const struct catalog_snapshot *snapshot, uint64_t id)
-{
-    size_t count;
-    const struct image *images = catalog_images(snapshot, &count);
-
-    for (size_t i = 0; i < count; i++) {
-        if (images[i].id == id)
-            return images[i].name;
-    }
-    return "the image";
-}
-
 static bool is_in_group(const struct machine *machine, uint64_t id)
 {
     return machine->group_id == id;
@@ -413,10 +401,11 @@ static int explain_image_users(struct catalog *catalog, uint64_t id, struct erro
 {
     CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot = catalog_read(catalog);
     CLEANUP_TEXT struct text names = text_with_max(sizeof(error->text));
+    const struct image *image = catalog_image_by_id(snapshot, id);
 
     append_users(&names, snapshot, machine_uses_image, id);
-    return error_set(error, -EBUSY, "%s: cannot be removed while machines use it: %s", image_name(snapshot, id),
-                     text_string(&names));
+    return error_set(error, -EBUSY, "%s: cannot be removed while machines use it: %s",
+                     image ? image->name : "the image", text_string(&names));
 }
 
 static int explain_group_members(struct catalog *catalog, uint64_t id, struct error *error)

@@ -34,11 +34,15 @@ const struct machine *catalog_machine_by_name(const struct catalog_snapshot *sna
 const struct machine *catalog_machine_by_mac(const struct catalog_snapshot *snapshot, const struct mac *mac);
 const struct machine *catalog_machine_by_address(const struct catalog_snapshot *snapshot, uint32_t address);
 const struct machine *catalog_machine_by_serial(const struct catalog_snapshot *snapshot, uint32_t serial);
+/* Its newest version. */
 const struct image *catalog_image_by_name(const struct catalog_snapshot *snapshot, const char *name);
+/* 0: the newest. */
+const struct image *catalog_image_version(const struct catalog_snapshot *snapshot, const char *name, uint32_t version);
+const struct image *catalog_image_by_id(const struct catalog_snapshot *snapshot, uint64_t id);
 const struct machine_group *catalog_group_by_name(const struct catalog_snapshot *snapshot, const char *name);
 /* What machines in no group inherit. */
 const struct settings *catalog_defaults(const struct catalog_snapshot *snapshot);
-/* By name; `count` is set. */
+/* By name, images then by version; `count` is set. */
 const struct machine *catalog_machines(const struct catalog_snapshot *snapshot, size_t *count);
 const struct image *catalog_images(const struct catalog_snapshot *snapshot, size_t *count);
 const struct machine_group *catalog_groups(const struct catalog_snapshot *snapshot, size_t *count);
@@ -76,8 +80,9 @@ struct removed_disk {
 /* The caller frees. */
 int catalog_removed_disks(struct catalog *catalog, uint64_t machine_id, struct removed_disk **disks, size_t *count);
 
+/* `version` 0 becomes the next of that name; -EEXIST for one that is there. `id` is filled. */
 int catalog_image_insert(struct catalog *catalog, struct image *image, struct error *error);
-/* -EBUSY with a sentence that names the machines which use it. */
+/* One version. -EBUSY with a sentence that names the machines which use it. */
 int catalog_image_delete(struct catalog *catalog, uint64_t id, struct error *error);
 
 /* ---- volumes that no record names: being made, or being deleted ----

@@ -22,13 +22,15 @@ static void read_machine(sqlite3_stmt *row, struct machine *machine)
     COPY_STRING(machine->chap.secret, column_text(row, 12));
     COPY_STRING(machine->chap.target_secret, column_text(row, 13));
     COPY_STRING(machine->group, column_text(row, 14));
+    machine->image_version = (uint32_t)column_u64(row, 15);
 }
 
 int machines_load(sqlite3 *db, struct machine **machines, size_t *count)
 {
     CLEANUP_STATEMENT sqlite3_stmt *row = database_prepare(
         db, "SELECT m.id, m.name, m.mac, m.serial, m.address, m.group_id, m.image_id, m.volume, m.size_bytes,"
-            " m.created_seconds, i.name, c.mode, c.secret, c.target_secret, g.name FROM machine m"
+            " m.created_seconds, i.name, c.mode, c.secret, c.target_secret, g.name, i.version"
+            " FROM machine m"
             " JOIN image i ON i.id = m.image_id LEFT JOIN chap c ON c.machine_id = m.id"
             " LEFT JOIN machine_group g ON g.id = m.group_id ORDER BY m.name");
     int step;

@@ -13,7 +13,7 @@ struct catalog_snapshot {
     atomic_uint references;
     struct machine *machines; /* by name */
     size_t machine_count;
-    struct image *images; /* by name */
+    struct image *images; /* by name and version */
     size_t image_count;
     struct machine_group *groups; /* by name */
     size_t group_count;
@@ -238,8 +238,23 @@ const struct machine *catalog_machine_by_name(const struct catalog_snapshot *sna
 
 const struct image *catalog_image_by_name(const struct catalog_snapshot *snapshot, const char *name)
 {
+    return catalog_image_version(snapshot, name, 0);
+}
+
+const struct image *catalog_image_version(const struct catalog_snapshot *snapshot, const char *name, uint32_t version)
+{
+    for (size_t i = snapshot->image_count; i > 0; i--) {
+        const struct image *image = &snapshot->images[i - 1];
+        if (strcmp(image->name, name) == 0 && (version == 0 || image->version == version))
+            return image;
+    }
+    return NULL;
+}
+
+const struct image *catalog_image_by_id(const struct catalog_snapshot *snapshot, uint64_t id)
+{
     for (size_t i = 0; i < snapshot->image_count; i++) {
-        if (strcmp(snapshot->images[i].name, name) == 0)
+        if (snapshot->images[i].id == id)
             return &snapshot->images[i];
     }
     return NULL;

@@ -158,7 +158,27 @@ bool client_path(char path[CLIENT_PATH_SIZE], const char *noun, const char *name
     return true;
 }
 
-/* ---- import ---- */
+bool client_image_path(char path[CLIENT_PATH_SIZE], const char *name)
+{
+    const char *colon = strchr(name, ':');
+    CLEANUP_FREE char *alone = xstrdup(name);
+    uint64_t version = 1;
+
+    if (colon)
+        alone[colon - name] = '\0';
+    if (colon && (!parse_u64(colon + 1, UINT32_MAX, &version) || version == 0)) {
+        fputs("farboot: ", stderr);
+        print_safe(stderr, name);
+        fprintf(stderr, ": not a version of an image, which looks like ubuntu:2\n");
+        return false;
+    }
+    if (!client_path(path, "images", alone))
+        return false;
+    snprintf(path, CLIENT_PATH_SIZE, "/v1/images/%s", name);
+    return true;
+}
+
+/* ---- files that are sent along ---- */
 
 static int send_with_fd(int socket_fd, const char *bytes, size_t length, int fd)
 {
@@ -183,13 +203,11 @@ static char *import_socket(const char *socket)
     return slash ? xasprintf("%.*s/import.sock", (int)(slash - socket), socket) : xstrdup("import.sock");
 }
 
-static int ask_import(int fd, int file_fd, const char *file, const char *name, json_t **answer)
+static int ask_with_file(int fd, int file_fd, const json_t *message, json_t **answer)
 {
-    json_t *message = json_pack("{s:s, s:s*}", "file", file, "name", name);
     CLEANUP_FREE char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
     char bytes[IMPORT_ANSWER_MAX_BYTES];
 
-    json_decref(message);
     if (!text)
         return -EILSEQ;
     int result = send_with_fd(fd, text, strlen(text), file_fd);
@@ -202,7 +220,7 @@ static int ask_import(int fd, int file_fd, const char *file, const char *name, j
     return *answer ? 0 : -EPROTO;
 }
 
-int client_import(const char *socket, int fd, const char *file, const char *name, int *connection, json_t **reply)
+int client_send_file(const char *socket, int fd, const json_t *message, int *connection, json_t **reply)
 {
     CLEANUP_FREE char *path = import_socket(socket);
     CLEANUP_FD int made = -1;
@@ -211,9 +229,9 @@ int client_import(const char *socket, int fd, const char *file, const char *name
     *reply = NULL;
     if (result < 0)
         return explain_no_connection(socket, result);
-    result = ask_import(made, fd, file, name, reply);
+    result = ask_with_file(made, fd, message, reply);
     if (result < 0) {
-        fprintf(stderr, "farboot: the daemon at %s did not take the import: %s\n", path, strerror(-result));
+        fprintf(stderr, "farboot: the daemon at %s did not take the file: %s\n", path, strerror(-result));
         return CTL_EXIT_FAILED;
     }
     if (json_object_get(*reply, "error")) {

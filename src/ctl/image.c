@@ -1,5 +1,5 @@
 /*
- * farboot image import, list, show, remove.
+ * farboot image import, export, capture, list, show, remove.
  */
 #include "ctl/command.h"
 
@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <time.h>
 
 enum { FIRST_POLL_MS = 20, POLL_MS = 200 };
@@ -103,7 +104,8 @@ static int follow_job(const char *socket, uint64_t number, struct progress *prog
 static int tell_failure(const json_t *job)
 {
     if (string_equal(json_member_text(job, "state"), "cancelled")) {
-        fprintf(stderr, "farboot: %s: import cancelled, nothing was kept\n", json_member_text(job, "name"));
+        fprintf(stderr, "farboot: %s: %s cancelled, nothing was kept\n", json_member_text(job, "name"),
+                json_member_text(job, "kind"));
         return interrupted ? CTL_EXIT_INTERRUPTED : CTL_EXIT_FAILED;
     }
     fputs("farboot: ", stderr);
@@ -112,7 +114,8 @@ static int tell_failure(const json_t *job)
     return CTL_EXIT_FAILED;
 }
 
-static int tell_job_end(const struct arguments *arguments, struct progress *progress, const json_t *job)
+static int tell_job_end(const struct arguments *arguments, struct progress *progress, const json_t *job,
+                        void (*print)(const json_t *result))
 {
     if (!string_equal(json_member_text(job, "state"), "done")) {
         progress_abandon(progress);
@@ -123,22 +126,23 @@ static int tell_job_end(const struct arguments *arguments, struct progress *prog
     if (arguments_value(arguments, "--json"))
         print_json(json_object_get(job, "result"), false);
     else
-        report_print_short(json_object_get(job, "result"));
+        print(json_object_get(job, "result"));
     return CTL_EXIT_OK;
 }
 
-static int import_fd(const struct arguments *arguments, int fd)
+/* Sends the file and stays until the daemon has read or written it. */
+static int send_and_follow(const struct arguments *arguments, int fd, const json_t *message,
+                           void (*print)(const json_t *result))
 {
     struct progress progress = progress_begin(stderr);
     CLEANUP_FD int connection = -1;
     json_t *reply = NULL, *job = NULL;
-    int status = client_import(arguments->socket, fd, arguments->operands[0], arguments_value(arguments, "--name"),
-                               &connection, &reply);
+    int status = client_send_file(arguments->socket, fd, message, &connection, &reply);
 
     if (status == CTL_EXIT_OK)
         status = follow_job(arguments->socket, json_member_u64(reply, "job"), &progress, &job);
     if (status == CTL_EXIT_OK)
-        status = tell_job_end(arguments, &progress, job);
+        status = tell_job_end(arguments, &progress, job, print);
     json_decref(job);
     json_decref(reply);
     return status;
@@ -152,31 +156,147 @@ int image_import_command(const struct arguments *arguments)
     if (status != CTL_EXIT_OK)
         return status;
     catch_interrupts();
-    return import_fd(arguments, fd);
+    json_t *message = json_pack("{s:s, s:s*, s:s*, s:b}", "file", arguments->operands[0], "name",
+                                arguments_value(arguments, "--name"), "comment", arguments_value(arguments, "--comment"),
+                                "new_version", arguments_value(arguments, "--new-version") != NULL);
+    status = send_and_follow(arguments, fd, message, report_print_short);
+    json_decref(message);
+    return status;
+}
+
+/* ---- export ---- */
+
+static int complain_of_file(const char *path, const char *why)
+{
+    fputs("farboot: ", stderr);
+    print_safe(stderr, path);
+    fprintf(stderr, ": %s\n", why);
+    return CTL_EXIT_FAILED;
+}
+
+/* A file is never written over; a disk is what one names, unless something is mounted from it (O_EXCL). */
+static int open_target(const char *path, int *fd, bool *made)
+{
+    struct stat info;
+
+    *made = false;
+    if (string_equal(path, "-")) {
+        if (isatty(STDOUT_FILENO))
+            return complain_of_file(path, "writes a disk to standard output, which is a terminal: pipe it on");
+        *fd = dup(STDOUT_FILENO);
+    } else if (stat(path, &info) < 0) {
+        *fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        *made = *fd >= 0;
+    } else if (S_ISREG(info.st_mode)) {
+        return complain_of_file(path, "exists already: remove it first, or choose another name");
+    } else {
+        *fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | (S_ISBLK(info.st_mode) ? O_EXCL : 0));
+    }
+    return *fd >= 0 ? CTL_EXIT_OK : complain_of_file(path, strerror(errno));
+}
+
+static void print_exported(const json_t *result)
+{
+    char size[16], written[16];
+
+    fprintf(stderr, "%s: a disk of %s, written to %s (%s)\n", json_member_text(result, "source"),
+            format_size(size, sizeof(size), json_member_u64(result, "size_bytes")), json_member_text(result, "file"),
+            format_size(written, sizeof(written), json_member_u64(result, "written_bytes")));
+}
+
+int image_export_command(const struct arguments *arguments)
+{
+    const char *path = arguments->operands[1];
+    CLEANUP_FD int fd = -1;
+    bool made;
+    int status = open_target(path, &fd, &made);
+
+    if (status != CTL_EXIT_OK)
+        return status;
+    catch_interrupts();
+    json_t *message = json_pack("{s:s, s:s}", "export", arguments->operands[0], "file", path);
+    status = send_and_follow(arguments, fd, message, print_exported);
+    json_decref(message);
+    if (status != CTL_EXIT_OK && made)
+        unlink(path);
+    return status;
+}
+
+/* ---- capture ---- */
+
+static void print_captured(const json_t *reply)
+{
+    const json_t *parts = json_object_get(reply, "identity"), *part;
+    size_t i;
+
+    printf("%s:%llu: captured from %s\n", json_member_text(reply, "name"),
+           (unsigned long long)json_member_u64(reply, "version"), json_member_text(reply, "source"));
+    json_array_foreach(parts, i, part) {
+        const char *why = json_member_text(part, "why");
+        printf("  %-10s %s%s%s\n", json_member_text(part, "state"), json_member_text(part, "what"), *why ? ": " : "", why);
+    }
+}
+
+int image_capture_command(const struct arguments *arguments)
+{
+    const char *comment = arguments_value(arguments, "--comment");
+    json_t *reply;
+    json_t *body = json_pack("{s:s, s:s, s:s, s:b}", "from", arguments->operands[0], "name",
+                             arguments_value(arguments, "--as"), "comment", comment ? comment : "", "keep_identity",
+                             arguments_value(arguments, "--keep-identity") != NULL);
+
+    if (!body) {
+        fprintf(stderr, "farboot: what was given is not UTF-8\n");
+        return CTL_EXIT_USAGE;
+    }
+    int status = client_ask(arguments->socket, "POST", "/v1/images", body, &reply);
+    json_decref(body);
+    if (status != CTL_EXIT_OK)
+        return status;
+    if (arguments_value(arguments, "--json"))
+        print_json(reply, false);
+    else
+        print_captured(reply);
+    json_decref(reply);
+    return CTL_EXIT_OK;
 }
 
 /* ---- list ---- */
 
-static void machine_count(char *to, size_t to_size, const json_t *image)
+/* Of all versions. */
+static size_t machine_count(const json_t *image)
 {
-    snprintf(to, to_size, "%zu", json_array_size(json_object_get(image, "machines")));
+    const json_t *versions = json_object_get(image, "versions"), *version;
+    size_t i, count = 0;
+
+    json_array_foreach(versions, i, version)
+        count += json_array_size(json_object_get(version, "machines"));
+    return count;
+}
+
+static void number_cell(struct table *table, uint64_t number)
+{
+    char text[24];
+
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
+    table_cell(table, text);
 }
 
 static void add_row(struct table *table, const json_t *image, uint64_t now_seconds)
 {
-    char size[16], count[16], ago[40];
+    char size[16], ago[40];
 
-    machine_count(count, sizeof(count), image);
     table_cell(table, json_member_text(image, "name"));
+    number_cell(table, json_member_u64(image, "version"));
     table_cell(table, format_size(size, sizeof(size), json_member_u64(image, "size_bytes")));
-    table_cell(table, count);
+    number_cell(table, machine_count(image));
     table_cell(table, format_ago(ago, sizeof(ago), now_seconds, json_member_u64(image, "created")));
     table_cell(table, report_system(image));
 }
 
 static void print_list(const json_t *reply)
 {
-    static const char *const titles[] = {"NAME", "SIZE", "MACHINES", "IMPORTED", "SYSTEM", NULL};
+    static const char *const titles[] = {"NAME", "VERSION", "SIZE", "MACHINES", "IMPORTED", "SYSTEM", NULL};
     CLEANUP(cleanup_table) struct table *table = table_new(titles);
     const json_t *images = json_object_get(reply, "images"), *image;
     size_t i;
@@ -214,7 +334,7 @@ int image_show_command(const struct arguments *arguments)
 {
     char path[CLIENT_PATH_SIZE];
 
-    if (!client_path(path, "images", arguments->operands[0]))
+    if (!client_image_path(path, arguments->operands[0]))
         return CTL_EXIT_USAGE;
     return ask_and_print(arguments, path, report_print);
 }
@@ -224,7 +344,7 @@ int image_remove_command(const struct arguments *arguments)
     char path[CLIENT_PATH_SIZE];
     json_t *reply;
 
-    if (!client_path(path, "images", arguments->operands[0]))
+    if (!client_image_path(path, arguments->operands[0]))
         return CTL_EXIT_USAGE;
     int status = client_ask(arguments->socket, "DELETE", path, NULL, &reply);
     if (status == CTL_EXIT_OK)

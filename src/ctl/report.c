@@ -3,6 +3,8 @@
 #include "base/text.h"
 #include "ctl/terminal.h"
 
+#include <time.h>
+
 enum { LINE_MAX_BYTES = 4096, TITLE_COLUMNS = 15 };
 
 static const json_t *report_of(const json_t *image)
@@ -149,6 +151,22 @@ static void print_machines(const json_t *image)
     print_line("used by", text_string(&line));
 }
 
+static void print_versions(const json_t *image)
+{
+    const json_t *versions = json_object_get(image, "versions"), *version;
+    size_t i;
+
+    json_array_foreach(versions, i, version) {
+        CLEANUP_TEXT struct text line = text_with_max(LINE_MAX_BYTES);
+        const char *comment = json_member_text(version, "comment");
+        char size[16], ago[40];
+        text_appendf(&line, "%llu, %s, %s%s%s", (unsigned long long)json_member_u64(version, "version"),
+                     format_ago(ago, sizeof(ago), (uint64_t)time(NULL), json_member_u64(version, "created")),
+                     format_size(size, sizeof(size), json_member_u64(version, "difference_bytes")), *comment ? ": " : "", comment);
+        print_line(i == 0 ? "versions" : "", text_string(&line));
+    }
+}
+
 static void print_space(const json_t *image)
 {
     char size[16];
@@ -164,6 +182,7 @@ void report_print(const json_t *image)
     print_kernels(report);
     print_initramfs(report);
     print_line("command line", json_member_text(report, "command_line"));
+    print_versions(image);
     print_machines(image);
     print_space(image);
     print_line("SHA-256", json_member_text(image, "sha256"));

@@ -49,6 +49,7 @@ struct services {
     struct loop *data[DATA_LOOPS_MAX];
     size_t data_count;
     struct workers *workers;
+    struct disk_gate *gate;
     struct catalog *catalog;
     struct presence *presence;
     struct store *store;
@@ -154,6 +155,7 @@ static void prepare_shared(struct services *s)
         .store = s->store, .iqn_prefix = s->config->iqn_prefix, .iscsi_port = s->config->iscsi_port,
         .program_folder = s->config->program_folder};
 
+    s->gate = disk_gate_new(s->workers);
     s->presence = presence_new(PRESENCE_MAX);
     s->journal = journal_new(s->control);
     s->sink = journal_sink(s->journal);
@@ -213,6 +215,7 @@ static void start_tftp(struct services *s)
         .loops = s->data,
         .loop_count = s->data_count,
         .workers = s->workers,
+        .gate = s->gate,
         .catalog = s->catalog,
         .presence = s->presence,
         .bootfiles = s->bootfiles,
@@ -231,6 +234,7 @@ static int start_iscsi(struct services *s, struct error *error)
         .loops = s->data,
         .loop_count = (unsigned)s->data_count,
         .workers = s->workers,
+        .gate = s->gate,
         .catalog = s->catalog,
         .presence = s->presence,
         .store = s->store,
@@ -447,6 +451,7 @@ static void free_all(struct services *s)
     newcomers_free(s->newcomers);
     journal_free(s->journal);
     presence_free(s->presence);
+    disk_gate_free(s->gate);
     store_close(s->store);
 }
 

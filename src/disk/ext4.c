@@ -1,17 +1,9 @@
 #include "disk/ext4.h"
 
 #include "base/text.h"
-
-#include <ext2fs/ext2_fs.h>
-#include <ext2fs/ext2fs.h>
+#include "disk/ext4_channel.h"
 
 enum { DIRECTORY_ENTRIES_MAX = 100000 };
-
-/* libext2fs's view of a source. */
-struct channel {
-    struct disk_source source;
-    uint64_t budget_bytes;
-};
 
 struct ext4 {
     ext2_filsys fs;
@@ -23,130 +15,13 @@ struct ext4_file {
     uint64_t size_bytes;
 };
 
-/* ---- the io_manager: how libext2fs reads ---- */
-
-/* libext2fs opens by name and hands nothing else through: the source on its way to `channel_open`. */
-static _Thread_local const struct disk_source *opening;
-
-static errcode_t channel_close(io_channel io)
-{
-    if (--io->refcount > 0)
-        return 0;
-    free(io->private_data);
-    free(io->name);
-    free(io);
-    return 0;
-}
-
-static errcode_t channel_set_block_size(io_channel io, int block_size)
-{
-    io->block_size = block_size;
-    return 0;
-}
-
-/* A negative `count` is bytes, else it is blocks. */
-static errcode_t channel_read64(io_channel io, unsigned long long block, int count, void *data)
-{
-    struct channel *channel = io->private_data;
-    size_t length = count < 0 ? (size_t) - (int64_t)count : (size_t)count * (size_t)io->block_size;
-    uint64_t offset;
-
-    if (length > channel->budget_bytes || __builtin_mul_overflow(block, (uint64_t)io->block_size, &offset))
-        return EXT2_ET_SHORT_READ;
-    channel->budget_bytes -= length;
-    int r = disk_source_read(&channel->source, data, length, offset, VOLUME_MAY_WAIT);
-    return r == -EINVAL ? EXT2_ET_SHORT_READ : -r;
-}
-
-static errcode_t channel_read(io_channel io, unsigned long block, int count, void *data)
-{
-    return channel_read64(io, block, count, data);
-}
-
-static errcode_t channel_write64(io_channel io, unsigned long long block, int count, const void *data)
-{
-    return EROFS;
-}
-
-static errcode_t channel_write(io_channel io, unsigned long block, int count, const void *data)
-{
-    return EROFS;
-}
-
-static errcode_t channel_flush(io_channel io)
-{
-    return 0;
-}
-
-static errcode_t channel_open(const char *name, int flags, io_channel *result);
-
-static struct struct_io_manager source_io_manager = {
-    .magic = EXT2_ET_MAGIC_IO_MANAGER,
-    .name = "disk source",
-    .open = channel_open,
-    .close = channel_close,
-    .set_blksize = channel_set_block_size,
-    .read_blk = channel_read,
-    .write_blk = channel_write,
-    .flush = channel_flush,
-    .read_blk64 = channel_read64,
-    .write_blk64 = channel_write64,
-};
-
-static errcode_t channel_open(const char *name, int flags, io_channel *result)
-{
-    struct channel *channel = xcalloc(1, sizeof(*channel));
-    io_channel io = xcalloc(1, sizeof(*io));
-
-    channel->source = *opening;
-    channel->budget_bytes = EXT4_READ_MAX_BYTES;
-    io->magic = EXT2_ET_MAGIC_IO_CHANNEL;
-    io->manager = &source_io_manager;
-    io->name = xstrdup(name);
-    io->block_size = 1024;
-    io->refcount = 1;
-    io->private_data = channel;
-    *result = io;
-    return 0;
-}
-
-/* ---- errors: libext2fs gives errno values and its own ---- */
-
-static int negative_errno(errcode_t r)
-{
-    switch (r) {
-    case 0:
-        return 0;
-    case EXT2_ET_BAD_MAGIC:
-        return -EMEDIUMTYPE;
-    case EXT2_ET_UNSUPP_FEATURE:
-    case EXT2_ET_RO_UNSUPP_FEATURE:
-        return -EOPNOTSUPP;
-    case EXT2_ET_FILE_NOT_FOUND:
-        return -ENOENT;
-    case EXT2_ET_NO_DIRECTORY:
-        return -ENOTDIR;
-    case EXT2_ET_SYMLINK_LOOP:
-        return -ELOOP;
-    case EXT2_ET_NO_MEMORY:
-        return -ENOMEM;
-    default:
-        return r > 0 && r < 256 ? -(int)r : -EUCLEAN;
-    }
-}
-
 int ext4_open(const struct disk_source *source, struct ext4 **result)
 {
     CLEANUP(cleanup_ext4) struct ext4 *ext4 = xcalloc(1, sizeof(*ext4));
 
-    opening = source;
-    errcode_t r = ext2fs_open2("disk", NULL, EXT2_FLAG_64BITS | EXT2_FLAG_SOFTSUPP_FEATURES, 0, 0,
-                               &source_io_manager, &ext4->fs);
-    opening = NULL;
-    if (r) {
-        ext4->fs = NULL;
-        return r == EXT2_ET_SHORT_READ ? -EMEDIUMTYPE : negative_errno(r);
-    }
+    int r = ext4_channel_open(source, NULL, EXT2_FLAG_64BITS | EXT2_FLAG_SOFTSUPP_FEATURES, &ext4->fs);
+    if (r < 0)
+        return r;
     *result = TAKE_PTR(ext4);
     return 0;
 }
@@ -171,7 +46,7 @@ static int find_inode(struct ext4 *ext4, const char *path, ext2_ino_t *number, s
 
     if (!r)
         r = ext2fs_read_inode(ext4->fs, *number, inode);
-    return negative_errno(r);
+    return ext4_errno(r);
 }
 
 /* ---- folders ---- */
@@ -233,7 +108,7 @@ int ext4_list(struct ext4 *ext4, const char *path,
         return r;
     if (!LINUX_S_ISDIR(inode.i_mode))
         return -ENOTDIR;
-    return negative_errno(ext2fs_dir_iterate2(ext4->fs, number, 0, NULL, list_one, &listing));
+    return ext4_errno(ext2fs_dir_iterate2(ext4->fs, number, 0, NULL, list_one, &listing));
 }
 
 /* ---- files ---- */
@@ -251,7 +126,7 @@ int ext4_file_open(struct ext4 *ext4, const char *path, struct ext4_file **resul
         return LINUX_S_ISDIR(inode.i_mode) ? -EISDIR : -ENOENT;
     errcode_t opened = ext2fs_file_open(ext4->fs, number, 0, &handle);
     if (opened)
-        return negative_errno(opened);
+        return ext4_errno(opened);
     struct ext4_file *file = xcalloc(1, sizeof(*file));
     file->ext4 = ext4;
     file->file = handle;
@@ -288,7 +163,7 @@ static int read_as_source(const struct disk_source *source, void *buffer, size_t
         to += got;
         length_bytes -= got;
     }
-    return negative_errno(r);
+    return ext4_errno(r);
 }
 
 struct disk_source ext4_file_source(struct ext4_file *file)

@@ -5,6 +5,27 @@
 #include <stdio.h>
 #include <strings.h>
 
+bool image_name_parse(const char *text, char name[NAME_SIZE], uint32_t *version)
+{
+    const char *colon = strchr(text, ':');
+    size_t length = colon ? (size_t)(colon - text) : strlen(text);
+    uint64_t number = 0;
+
+    if (length >= NAME_SIZE || (colon && (!parse_u64(colon + 1, UINT32_MAX, &number) || number == 0)))
+        return false;
+    memcpy(name, text, length);
+    name[length] = '\0';
+    *version = (uint32_t)number;
+    return is_valid_name(name);
+}
+
+uint32_t machine_follows_version(const struct machine *machine)
+{
+    uint64_t number = 0;
+
+    return parse_u64(machine_setting(machine, SETTING_IMAGE_VERSION), UINT32_MAX, &number) ? (uint32_t)number : 0;
+}
+
 static const char *const boot_names[] = {
     [MACHINE_BOOT_DISK] = "disk",
     [MACHINE_BOOT_SAN] = "san",

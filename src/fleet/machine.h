@@ -10,7 +10,7 @@
 #include "fleet/secret.h"
 #include "fleet/setting.h"
 
-enum { NAME_SIZE = 64, IQN_SIZE = 224 };
+enum { NAME_SIZE = 64, IQN_SIZE = 224, COMMENT_SIZE = 128 };
 
 enum { MACHINE_LUNS = 8, MACHINE_DISKS_MAX = MACHINE_LUNS - 1 /* beside its own, which is LUN 0 */ };
 
@@ -64,6 +64,7 @@ struct machine {
     enum machine_boot boot; /* as its settings say */
     uint64_t image_id;
     char image[NAME_SIZE];
+    uint32_t image_version; /* that its disk began from */
     char volume[NAME_SIZE]; /* in the store */
     uint64_t size_bytes;
     uint64_t created_seconds;
@@ -79,9 +80,12 @@ struct machine_group {
     const struct settings *settings; /* as a machine's */
 };
 
+/* One version of an image. */
 struct image {
     uint64_t id;
     char name[NAME_SIZE];
+    uint32_t version; /* from 1 */
+    char comment[COMMENT_SIZE];
     char volume[NAME_SIZE];
     uint64_t size_bytes;
     uint64_t created_seconds;
@@ -92,6 +96,12 @@ struct image {
 
 /* A copy to keep longer than the catalog snapshot; it has no settings. */
 struct machine machine_copy(const struct machine *machine);
+
+/* "ubuntu" is the newest version of an image, "ubuntu:3" is its third. Fills `name`, and `version` with 0 for the
+ * newest; false if it is neither. */
+bool image_name_parse(const char *text, char name[NAME_SIZE], uint32_t *version);
+/* The version of its image that it begins at: 0 for the newest, which it follows, or the one that it is pinned to. */
+uint32_t machine_follows_version(const struct machine *machine);
 
 const char *machine_boot_name(enum machine_boot boot);
 bool machine_boot_from_name(const char *name, enum machine_boot *boot);

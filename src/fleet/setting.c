@@ -49,6 +49,39 @@ static bool is_words(const char *value)
     return !quoted && length <= SETTING_WORDS_MAX_BYTES;
 }
 
+/* "ubuntu" or "ubuntu:2". */
+static bool is_image(const char *value)
+{
+    char name[NAME_SIZE];
+    uint32_t version;
+
+    return image_name_parse(value, name, &version);
+}
+
+static bool is_mode(const char *value)
+{
+    return string_equal(value, "keep") || string_equal(value, "reset");
+}
+
+static bool is_count(const char *value)
+{
+    uint64_t number;
+
+    return parse_u64(value, SETTING_COUNT_MAX, &number);
+}
+
+static bool is_count_or_all(const char *value)
+{
+    return string_equal(value, "all") || is_count(value);
+}
+
+static bool is_version(const char *value)
+{
+    uint64_t number;
+
+    return string_equal(value, "newest") || (parse_u64(value, UINT32_MAX, &number) && number > 0);
+}
+
 /* ---- the table ---- */
 
 static const struct row {
@@ -62,13 +95,30 @@ static const struct row {
 } rows[SETTING_COUNT] = {
     [SETTING_BOOT] = {"boot", "disk|san", "disk", "where firmware files come from", is_boot,
                       "a way to boot: disk (firmware files from its own disk) or san (iPXE starts the disk)", false},
-    [SETTING_IMAGE] = {"image", "IMAGE", "", "the image that the disks of new machines begin as", is_valid_name,
-                       "the name of an image (see farboot image list)", true},
+    [SETTING_IMAGE] = {"image", "IMAGE", "", "the image that the disks of new machines begin as", is_image,
+                       "an image, like ubuntu or ubuntu:2 (see farboot image list)", true},
     [SETTING_CMDLINE_ADD] = {"cmdline-add", "WORDS", "", "kernel parameters to add", is_words,
                              "kernel parameters: printable ASCII, quotes closed, at most 1024 bytes", false},
     [SETTING_CMDLINE_REMOVE] = {"cmdline-remove", "WORDS", "", "kernel parameters to leave out: KEY or KEY=VALUE",
                                 is_words, "kernel parameters: printable ASCII, quotes closed, at most 1024 bytes",
                                 false},
+    [SETTING_IMAGE_VERSION] = {"image-version", "newest|N", "newest", "the version of its image that it begins at",
+                               is_version, "newest, or the number of a version (see farboot image show)", false},
+    [SETTING_MODE] = {"mode", "keep|reset", "keep", "what a boot finds: the last one's disk, or a fresh one", is_mode,
+                      "keep or reset", false},
+    [SETTING_RESET_TO] = {"reset-to", "image|SNAPSHOT", "image", "where a fresh disk begins", is_valid_name,
+                          "image, or the name of a snapshot", false},
+    [SETTING_KEEP_LAST] = {"keep-last", "N", "0", "of a reset machine: snapshots kept of its last boots", is_count,
+                           "a number of snapshots, at most 100", false},
+    [SETTING_SNAPSHOT_BEFORE_BOOT] = {"snapshot-before-boot", "N", "0", "snapshots kept from before boots", is_count,
+                                      "a number of snapshots, at most 100", false},
+    [SETTING_SNAPSHOT_HOURLY] = {"snapshot-hourly", "N", "0", "hourly snapshots kept", is_count,
+                                 "a number of snapshots, at most 100", false},
+    [SETTING_SNAPSHOT_DAILY] = {"snapshot-daily", "N", "0", "daily snapshots kept", is_count,
+                                "a number of snapshots, at most 100", false},
+    [SETTING_KEEP_BEFORE_ROLLBACK] = {"keep-before-rollback", "all|N", "all",
+                                      "snapshots kept from before rollbacks and resets", is_count_or_all,
+                                      "all, or a number of snapshots, at most 100", false},
 };
 
 const char *setting_name(enum setting key)

@@ -16,12 +16,21 @@ enum setting {
     SETTING_IMAGE,
     SETTING_CMDLINE_ADD,
     SETTING_CMDLINE_REMOVE,
+    SETTING_IMAGE_VERSION,
+    SETTING_MODE,
+    SETTING_RESET_TO,
+    SETTING_KEEP_LAST,
+    SETTING_SNAPSHOT_BEFORE_BOOT,
+    SETTING_SNAPSHOT_HOURLY,
+    SETTING_SNAPSHOT_DAILY,
+    SETTING_KEEP_BEFORE_ROLLBACK,
     SETTING_COUNT,
 };
 
 enum {
     SETTING_VALUE_MAX_BYTES = 32 * 1024, /* of any value */
     SETTING_WORDS_MAX_BYTES = 1024,      /* of kernel parameters */
+    SETTING_COUNT_MAX = 100,             /* snapshots of one kind */
 };
 
 /* Who said it. Later ones are heard rather than earlier ones. */

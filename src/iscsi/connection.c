@@ -104,6 +104,15 @@ static void on_timeout(void *arg)
     connection_end(c, c->phase == PHASE_LEAVING ? "logged out" : "no login in time");
 }
 
+static struct connection *find(struct iscsi_loop *loop, uint64_t id)
+{
+    struct connection *c = loop->connections;
+
+    while (c && c->entry.id != id)
+        c = c->next;
+    return c;
+}
+
 /* From any thread, by the registry. */
 static void ask_to_close(struct registry_entry *entry)
 {
@@ -117,6 +126,29 @@ static void ask_to_retry(struct registry_entry *entry)
     struct connection *c = CONTAINER_OF(entry, struct connection, entry);
 
     service_call(c->loop->service, entry->loop_index, entry->id, connection_retry_by_id);
+}
+
+static void watch_closely(struct iscsi_loop *loop, uint64_t id)
+{
+    struct connection *c = find(loop, id);
+
+    if (c && c->phase == PHASE_FULL)
+        stream_watch_peer(c->stream, true);
+}
+
+static void watch_calmly(struct iscsi_loop *loop, uint64_t id)
+{
+    struct connection *c = find(loop, id);
+
+    if (c && c->phase == PHASE_FULL)
+        stream_watch_peer(c->stream, false);
+}
+
+static void ask_to_watch(struct registry_entry *entry, bool closely)
+{
+    struct connection *c = CONTAINER_OF(entry, struct connection, entry);
+
+    service_call(c->loop->service, entry->loop_index, entry->id, closely ? watch_closely : watch_calmly);
 }
 
 static void link_connection(struct iscsi_loop *loop, struct connection *c)
@@ -138,6 +170,7 @@ void connection_open(struct iscsi_loop *loop, int fd, const struct sockaddr_in *
     c->entry.loop_index = loop->index;
     c->entry.close = ask_to_close;
     c->entry.retry = ask_to_retry;
+    c->entry.watch = ask_to_watch;
     c->entry.address = inet_of_sockaddr(peer);
     c->entry.port = inet_port_of_sockaddr(peer);
     c->entry.since_seconds = clock_wall_seconds();
@@ -152,15 +185,6 @@ void connection_open(struct iscsi_loop *loop, int fd, const struct sockaddr_in *
     c->timer = loop_timer_new(loop->loop, on_timeout, c);
     loop_timer_set(c->timer, LOGIN_TIMEOUT_MS);
     c->stream = stream_new(loop->pool, fd, &connection_handler, c);
-}
-
-static struct connection *find(struct iscsi_loop *loop, uint64_t id)
-{
-    struct connection *c = loop->connections;
-
-    while (c && c->entry.id != id)
-        c = c->next;
-    return c;
 }
 
 void connection_close_by_id(struct iscsi_loop *loop, uint64_t id)

@@ -236,7 +236,7 @@ static void finish_login(struct connection *c)
     }
     c->work = (struct work){.run = open_disks, .done = disks_opened, .home = c->loop->loop};
     c->working = true;
-    if (!workers_submit(c->loop->service->options.workers, &c->work)) {
+    if (!disk_gate_submit(c->loop->service->options.gate, c->machine.id, &c->work)) {
         c->working = false;
         enter_full_feature(c, LOGIN_OUT_OF_RESOURCES);
     }

@@ -157,6 +157,16 @@ void registry_close_machine(struct registry *registry, uint64_t machine_id)
     pthread_mutex_unlock(&registry->lock);
 }
 
+void registry_watch_machine(struct registry *registry, uint64_t machine_id, bool closely)
+{
+    pthread_mutex_lock(&registry->lock);
+    for (struct registry_entry *e = registry->first; e; e = e->next) {
+        if (e->entered && e->machine_id == machine_id)
+            e->watch(e, closely);
+    }
+    pthread_mutex_unlock(&registry->lock);
+}
+
 void registry_for_each(struct registry *registry, void (*fn)(const struct registry_entry *entry, void *arg),
                        void *arg)
 {

@@ -23,6 +23,7 @@ struct registry_entry {
     unsigned loop_index;
     void (*retry)(struct registry_entry *entry); /* from any thread: what it waited for is gone */
     void (*close)(struct registry_entry *entry); /* from any thread */
+    void (*watch)(struct registry_entry *entry, bool closely); /* from any thread: is anybody there? */
 
     char initiator_name[ISCSI_NAME_SIZE];
     char target_name[ISCSI_NAME_SIZE];
@@ -75,6 +76,8 @@ enum login_status registry_enter(struct registry *registry, struct registry_entr
                                  struct registry_predecessor *predecessor, bool *wait);
 /* Asks every session of a machine (0: all sessions) to close. */
 void registry_close_machine(struct registry *registry, uint64_t machine_id);
+/* How closely the peers of a machine's sessions are watched. */
+void registry_watch_machine(struct registry *registry, uint64_t machine_id, bool closely);
 /* Calls `fn` for each session in full feature phase, with the lock held. */
 void registry_for_each(struct registry *registry, void (*fn)(const struct registry_entry *entry, void *arg),
                        void *arg);

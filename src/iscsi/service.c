@@ -295,6 +295,12 @@ bool iscsi_service_in_use(struct iscsi_service *service, uint64_t machine_id, ui
     return search.found;
 }
 
+void iscsi_service_watch(struct iscsi_service *service, uint64_t machine_id, bool closely)
+{
+    CHECK(machine_id != 0);
+    registry_watch_machine(&service->registry, machine_id, closely);
+}
+
 void iscsi_service_disconnect(struct iscsi_service *service, uint64_t machine_id)
 {
     CHECK(machine_id != 0);

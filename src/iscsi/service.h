@@ -13,6 +13,7 @@
 #pragma once
 
 #include "catalog/catalog.h"
+#include "catalog/disk_gate.h"
 #include "catalog/presence.h"
 #include "fleet/event.h"
 #include "iscsi/chap.h"
@@ -33,6 +34,7 @@ struct iscsi_options {
     struct loop *const *loops; /* serve them */
     unsigned loop_count;
     struct workers *workers;
+    struct disk_gate *gate; /* through which disks are opened */
     struct catalog *catalog;
     struct presence *presence;
     struct store *store;
@@ -73,6 +75,9 @@ bool iscsi_service_in_use(struct iscsi_service *service, uint64_t machine_id, ui
 /* Asks its sessions to close; `iscsi_service_in_use` says when they are gone. Its machine may come back at
  * once. */
 void iscsi_service_disconnect(struct iscsi_service *service, uint64_t machine_id);
+/* How soon sessions of a machine that was switched off are noticed: closely, within about two seconds; else within a
+ * minute. Those of a machine that lives stay. */
+void iscsi_service_watch(struct iscsi_service *service, uint64_t machine_id, bool closely);
 /* A machine has got or lost disks, in the catalog: its sessions follow in a moment, and tell its initiator that the
  * LUNs have changed. */
 void iscsi_service_renew_disks(struct iscsi_service *service, uint64_t machine_id);

@@ -25,3 +25,7 @@ void listener_start(struct listener *listener, struct loop *loop,
  * fine. */
 void listener_free(struct listener *listener);
 uint16_t listener_port(const struct listener *listener);
+
+/* How soon the end of a peer that says nothing more is noticed on a connection that was accepted: within a minute, or
+ * urgently, within about two seconds. */
+void listener_watch_peer(int fd, bool urgently);

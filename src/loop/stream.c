@@ -1,5 +1,7 @@
 #include "loop/stream.h"
 
+#include "loop/listener.h"
+
 #include <sys/socket.h>
 
 enum { SPARE_OUTPUTS_MAX = 4 };
@@ -299,4 +301,9 @@ int stream_local_address(const struct stream *stream, struct sockaddr_in *local)
     socklen_t length = sizeof(*local);
 
     return getsockname(stream->fd, (struct sockaddr *)local, &length) < 0 ? -errno : 0;
+}
+
+void stream_watch_peer(struct stream *stream, bool urgently)
+{
+    listener_watch_peer(stream->fd, urgently);
 }

@@ -53,5 +53,7 @@ void stream_send(struct stream *stream);
 bool stream_has_output(const struct stream *stream);
 /* Stops (or goes on) receiving; what was received and not used is kept. */
 void stream_set_reading(struct stream *stream, bool reading);
+/* How soon a peer that is gone without a word is noticed: as listener_watch_peer. */
+void stream_watch_peer(struct stream *stream, bool urgently);
 /* Our end of it: what the peer connected to. 0 or negative errno. */
 int stream_local_address(const struct stream *stream, struct sockaddr_in *local);

@@ -89,9 +89,8 @@ int store_volume_create(struct store *store, const char *name, uint64_t size_byt
 
 /* ---- clone ---- */
 
-/* The frozen layer that `from` (or its snapshot) shows. */
-static int find_source(struct store *store, const char *from, const char *snapshot, struct tree_layer *layer,
-                       struct error *error)
+int store_find_source(struct store *store, const char *from, const char *snapshot, struct tree_layer *layer,
+                      struct error *error)
 {
     struct tree_volume volume;
     struct tree_snapshot row;
@@ -129,7 +128,7 @@ static int clone_locked(struct store *store, const char *from, const char *snaps
     uint64_t blocks = 0;
     int rc = store_check_new_name(store, name, error);
 
-    rc = rc ?: find_source(store, from, snapshot, &source, error);
+    rc = rc ?: store_find_source(store, from, snapshot, &source, error);
     rc = rc ?: store_check_depth(store, source.id, error);
     rc = rc ?: blocks_for(&source, name, size_bytes, &blocks, error);
     return rc ?: make_volume(store, source.id, blocks, name, error);
@@ -159,7 +158,6 @@ static int forget(struct store *store, const struct tree_volume *volume)
 
 static int delete_locked(struct store *store, const char *name, struct error *error)
 {
-    char dependent[STORE_NAME_SIZE];
     struct tree_volume volume;
     int rc = store_find_volume(store, name, &volume, error);
 
@@ -167,11 +165,8 @@ static int delete_locked(struct store *store, const char *name, struct error *er
         return rc;
     if (store_volume_is_open(store, name))
         return error_set(error, -EBUSY, "%s is in use", name);
-    rc = tree_volume_dependent(store->tree, volume.id, dependent);
-    if (rc == 0)
-        return error_set(error, -EBUSY, "%s is what %s is made from: remove that first", name, dependent);
     store_make_room(store);
-    rc = rc == -ENOENT ? forget(store, &volume) : rc;
+    rc = forget(store, &volume);
     if (rc)
         return error_set_errno(error, rc, "%s: cannot delete it", name);
     store_sweep_dying(store); /* or the next open does: nothing names those files any more */

@@ -109,6 +109,9 @@ int store_sync_closed_volume(struct store *store, const struct tree_volume *row)
 /* ---- clone.c, snapshot.c ---- */
 
 void store_make_uuid(uint8_t uuid[16]);
+/* The frozen layer that `from`, or its snapshot, shows; or a sentence. */
+int store_find_source(struct store *store, const char *from, const char *snapshot, struct tree_layer *layer,
+                      struct error *error);
 /* `volume`'s snapshot, or a sentence. */
 int store_find_snapshot(struct store *store, const struct tree_volume *volume, const char *name,
                         struct tree_snapshot *snapshot, struct error *error);

@@ -59,14 +59,16 @@ int store_volume_create(struct store *store, const char *name, uint64_t size_byt
  * as the snapshot "pristine". Milliseconds, whatever the size. */
 int store_volume_clone(struct store *store, const char *from, const char *snapshot, const char *name,
                        uint64_t size_bytes, struct error *error);
-/* -EBUSY while it is open, or while other volumes depend on it (the sentence names one). Space is given back
- * in the background of this call's return at the latest at the next open. */
+/* -EBUSY while it is open. What other volumes stand on stays, and is theirs; the rest is given back in the
+ * background: what is hidden now by store_reclaim_step. */
 int store_volume_delete(struct store *store, const char *name, struct error *error);
 /* Grows (never shrinks) a volume; an open volume shows its new size at once. */
 int store_volume_resize(struct store *store, const char *name, uint64_t size_bytes, struct error *error);
 /* The same object for everyone who opens it. -ENOENT. The caller unrefs. */
 int store_volume_open(struct store *store, const char *name, struct volume **volume);
 int store_volume_info(struct store *store, const char *name, struct store_volume_info *info);
+/* What the layers of `name` occupy that `other` (NULL: no other) does not read through. */
+int store_volume_difference(struct store *store, const char *name, const char *other, uint64_t *bytes);
 /* All of them, by name; the caller frees the array. */
 int store_volume_list(struct store *store, struct store_volume_info **infos, size_t *count);
 
@@ -108,6 +110,20 @@ int store_snapshot_dependents(struct store *store, const char *volume, const cha
  */
 int store_volume_rollback_group(struct store *store, const char *const *volumes, size_t count, const char *snapshot,
                                 char kept[STORE_NAME_SIZE], struct error *error);
+
+/* Whether anything was written, or discarded, since its newest snapshot (or since it was made). */
+int store_volume_changed(struct store *store, const char *volume, bool *changed);
+
+/*
+ * Begins again: the volume shows what `from` shows (an image; NULL: itself) or its `snapshot`, from one commit on, and
+ * is as large as the larger of the two. What it showed before is kept as a snapshot when `keep` gives a name and a
+ * comment, else it is gone. Snapshots stay, but "pristine" is `from`'s state from now on. Nothing happens if nothing
+ * was written since it began there. -EBUSY while it is open.
+ */
+int store_volume_reset(struct store *store, const char *volume, const char *from, const char *snapshot,
+                       const struct store_snapshot_info *keep, struct error *error);
+/* A volume becomes an image: read-only, without snapshots, cloned from as it is. -EBUSY while it is open. */
+int store_volume_seal(struct store *store, const char *volume, struct error *error);
 
 /*
  * One short step of giving back what removed snapshots kept: copies some MiB of a layer that nobody names into the

@@ -416,6 +416,11 @@ int tree_volume_update(struct tree *tree, const struct tree_volume *volume)
                volume->name, volume->layer, volume->id);
 }
 
+int tree_volume_seal(struct tree *tree, uint64_t id)
+{
+    return run(tree, "UPDATE volume SET read_only = 1, generation = generation + 1 WHERE id = ?", "i", id);
+}
+
 int tree_volume_delete(struct tree *tree, uint64_t id)
 {
     return run(tree, "DELETE FROM volume WHERE id = ?", "i", id);
@@ -441,24 +446,6 @@ int tree_volume_list_above(struct tree *tree, uint64_t layer, uint64_t but, stru
                    "ii", layer, but);
 
     return rc ?: list(statement, sizeof(**volumes), read_volume, (void **)volumes, count);
-}
-
-int tree_volume_dependent(struct tree *tree, uint64_t id, char name[STORE_NAME_SIZE])
-{
-    CLEANUP_STATEMENT sqlite3_stmt *statement = NULL;
-    int rc = query(
-        tree, &statement,
-        "SELECT name FROM volume WHERE id <> ?1 AND (layer IN (SELECT id FROM layer WHERE owner = ?1)"
-        " OR id IN (SELECT snapshot.volume FROM snapshot JOIN layer ON layer.id = snapshot.layer"
-        "  WHERE layer.owner = ?1)"
-        " OR id IN (SELECT above.owner FROM layer AS above JOIN layer AS below ON above.parent = below.id"
-        "  WHERE below.owner = ?1)) ORDER BY name LIMIT 1",
-        "i", id);
-
-    rc = rc ?: first_row(statement);
-    if (!rc)
-        column_text(statement, 0, name, STORE_NAME_SIZE);
-    return rc;
 }
 
 /* ---- snapshots ---- */

@@ -86,8 +86,8 @@ int tree_volume_list(struct tree *tree, struct tree_volume **volumes, size_t *co
 /* By name, the volumes but `but` that stand on `layer`, or have a snapshot that does; the caller frees the array. */
 int tree_volume_list_above(struct tree *tree, uint64_t layer, uint64_t but, struct tree_volume **volumes,
                            size_t *count);
-/* Another volume that stands on a layer of this one: 0 and its name, or -ENOENT. */
-int tree_volume_dependent(struct tree *tree, uint64_t id, char name[STORE_NAME_SIZE]);
+/* It is an image from now on. */
+int tree_volume_seal(struct tree *tree, uint64_t id);
 
 int tree_snapshot_get(struct tree *tree, uint64_t volume, const char *name, struct tree_snapshot *snapshot);
 int tree_snapshot_insert(struct tree *tree, const struct tree_snapshot *snapshot);

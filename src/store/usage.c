@@ -136,6 +136,35 @@ int store_volume_info(struct store *store, const char *name, struct store_volume
     return rc ?: -ENOENT;
 }
 
+/* Marks the layers of a volume's chain. */
+static void mark_chain(const struct census *census, const char *name, bool *marked)
+{
+    for (size_t v = 0; name && v < census->volume_count; v++) {
+        if (strcmp(census->volumes[v].name, name) != 0)
+            continue;
+        for (long i = layer_index(census, census->volumes[v].layer); i >= 0;
+             i = layer_index(census, census->layers[i].parent))
+            marked[i] = true;
+    }
+}
+
+int store_volume_difference(struct store *store, const char *name, const char *other, uint64_t *bytes)
+{
+    CLEANUP_CENSUS struct census census = {0};
+    int rc = take_census(store, &census);
+
+    if (rc)
+        return rc;
+    CLEANUP_FREE bool *mine = xcalloc(census.layer_count, sizeof(bool));
+    CLEANUP_FREE bool *others = xcalloc(census.layer_count, sizeof(bool));
+    mark_chain(&census, name, mine);
+    mark_chain(&census, other, others);
+    *bytes = 0;
+    for (size_t i = 0; i < census.layer_count; i++)
+        *bytes += mine[i] && !others[i] ? layer_bytes(store, &census, (long)i) : 0;
+    return 0;
+}
+
 int store_volume_list(struct store *store, struct store_volume_info **infos, size_t *count)
 {
     CLEANUP_CENSUS struct census census = {0};

@@ -185,6 +185,7 @@ void tftp_service_start(struct tftp_service *service, const struct tftp_service_
     service->control = options->control;
     service->presence = options->presence;
     service->context.workers = options->workers;
+    service->context.gate = options->gate;
     service->context.catalog = options->catalog;
     service->context.bootfiles = options->bootfiles;
     service->context.events = options->events;

@@ -10,6 +10,7 @@
 
 #include "bootfiles/bootfiles.h"
 #include "catalog/catalog.h"
+#include "catalog/disk_gate.h"
 #include "catalog/presence.h"
 #include "fleet/event.h"
 #include "loop/workers.h"
@@ -21,6 +22,7 @@ struct tftp_service_options {
     struct loop *const *loops; /* data loops; none: the control loop does their work */
     size_t loop_count;
     struct workers *workers;
+    struct disk_gate *gate; /* through which files are opened */
     struct catalog *catalog;
     struct presence *presence;
     struct bootfiles *bootfiles;

@@ -577,7 +577,7 @@ struct tftp_session *tftp_session_new(const struct tftp_session_context *context
                                .working = true,
                                .work = {.run = open_on_worker, .done = open_done, .home = loop}};
     s->plan.machine = &s->machine;
-    if (workers_submit(context->workers, &s->work))
+    if (disk_gate_submit(context->gate, s->machine.id, &s->work))
         return s;
     free(s);
     return NULL;

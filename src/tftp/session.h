@@ -8,6 +8,7 @@
 
 #include "bootfiles/bootfiles.h"
 #include "catalog/catalog.h"
+#include "catalog/disk_gate.h"
 #include "fleet/event.h"
 #include "loop/workers.h"
 #include "tftp/transfer.h"
@@ -20,6 +21,7 @@ struct tftp_session;
 /* What every session of a service uses. */
 struct tftp_session_context {
     struct workers *workers;
+    struct disk_gate *gate;
     struct catalog *catalog;
     struct bootfiles *bootfiles;
     const struct event_sink *events;
