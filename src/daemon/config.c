@@ -19,7 +19,7 @@ enum { INTERFACES_MAX = 16, SUBNETS_MAX = 64, LEASE_SECONDS_MIN = 60, LEASE_SECO
 #define DEFAULT_SOCKET "/run/farboot/farboot.sock"
 #define DEFAULT_PROGRAM_FOLDER "/usr/lib/ipxe"
 #define DEFAULT_IQN_PREFIX "iqn.2026-11.internal.farboot"
-enum { DEFAULT_ISCSI_PORT = 3260 };
+enum { DEFAULT_HTTP_PORT = 80, DEFAULT_ISCSI_PORT = 3260 };
 
 /* ---- the text, as it stands in the file ---- */
 
@@ -43,6 +43,11 @@ struct yaml_dhcp {
     unsigned subnets_count;
 };
 
+struct yaml_http {
+    bool *enabled;
+    uint16_t *port;
+};
+
 struct yaml_tftp {
     bool *enabled;
 };
@@ -64,6 +69,7 @@ struct yaml_config {
     char *log;
     struct yaml_dhcp *dhcp;
     struct yaml_tftp *tftp;
+    struct yaml_http *http;
     struct yaml_iscsi *iscsi;
     char *ipxe;
 };
@@ -94,6 +100,12 @@ static const cyaml_schema_field_t dhcp_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t http_fields[] = {
+    CYAML_FIELD_BOOL_PTR("enabled", OPTIONAL_PTR, struct yaml_http, enabled),
+    CYAML_FIELD_UINT_PTR("port", OPTIONAL_PTR, struct yaml_http, port),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t tftp_fields[] = {
     CYAML_FIELD_BOOL_PTR("enabled", OPTIONAL_PTR, struct yaml_tftp, enabled),
     CYAML_FIELD_END,
@@ -117,6 +129,7 @@ static const cyaml_schema_field_t config_fields[] = {
     CYAML_FIELD_STRING_PTR("log", OPTIONAL_PTR, struct yaml_config, log, 0, 16),
     CYAML_FIELD_MAPPING_PTR("dhcp", OPTIONAL_PTR, struct yaml_config, dhcp, dhcp_fields),
     CYAML_FIELD_MAPPING_PTR("tftp", OPTIONAL_PTR, struct yaml_config, tftp, tftp_fields),
+    CYAML_FIELD_MAPPING_PTR("http", OPTIONAL_PTR, struct yaml_config, http, http_fields),
     CYAML_FIELD_MAPPING_PTR("iscsi", OPTIONAL_PTR, struct yaml_config, iscsi, iscsi_fields),
     CYAML_FIELD_STRING_PTR("ipxe", OPTIONAL_PTR, struct yaml_config, ipxe, 1, 1024),
     CYAML_FIELD_END,
@@ -329,6 +342,14 @@ static int read_iscsi(const char *path, const struct yaml_iscsi *yaml, struct co
     return read_chap_algorithms(path, yaml, config, error);
 }
 
+static int read_http(const char *path, const struct yaml_http *yaml, struct config *config, struct error *error)
+{
+    config->http_port_named = yaml->port;
+    if (yaml->port)
+        config->http_port = *yaml->port;
+    return config->http_port ? 0 : error_set(error, -EINVAL, "%s: http: port: 0 is not a port", path);
+}
+
 static struct config *config_with_defaults(const struct yaml_config *yaml)
 {
     struct config *config = xcalloc(1, sizeof(*config));
@@ -343,6 +364,8 @@ static struct config *config_with_defaults(const struct yaml_config *yaml)
     config->log = LOG_LEVEL_INFO;
     config->dhcp_authoritative = true;
     config->tftp_enabled = yaml->tftp && yaml->tftp->enabled ? *yaml->tftp->enabled : true;
+    config->http_enabled = yaml->http && yaml->http->enabled ? *yaml->http->enabled : true;
+    config->http_port = DEFAULT_HTTP_PORT;
     config->iscsi_port = DEFAULT_ISCSI_PORT;
     config->iqn_prefix = xstrdup(DEFAULT_IQN_PREFIX);
     config->program_folder = xstrdup(yaml->ipxe ? yaml->ipxe : DEFAULT_PROGRAM_FOLDER);
@@ -357,6 +380,8 @@ static int interpret(const char *path, const struct yaml_config *yaml, struct co
         r = error_set(error, -EINVAL, "%s: log: \"%s\" is none of debug, info, warning, error", path, yaml->log);
     if (r == 0 && yaml->dhcp)
         r = read_dhcp(path, yaml->dhcp, config, error);
+    if (r == 0 && yaml->http)
+        r = read_http(path, yaml->http, config, error);
     if (r == 0 && yaml->iscsi)
         r = read_iscsi(path, yaml->iscsi, config, error);
     return r;

@@ -44,6 +44,9 @@ struct config {
     struct config_subnet *subnets;
     size_t subnet_count;
     bool tftp_enabled;
+    bool http_enabled;
+    bool http_port_named; /* by the administrator */
+    uint16_t http_port;
     uint16_t iscsi_port;
     char *iqn_prefix;
     char *program_folder; /* iPXE's files */

@@ -11,6 +11,7 @@
 #include "daemon/confine.h"
 #include "daemon/notify.h"
 #include "dhcp/service.h"
+#include "http/service.h"
 #include "iscsi/service.h"
 #include "lan/foreign.h"
 #include "lan/newcomers.h"
@@ -41,6 +42,7 @@ struct services {
 
     struct dhcp_service *dhcp;
     struct tftp_service *tftp;
+    struct http_service *http;
     struct iscsi_service *iscsi;
     struct api_sockets *api_sockets;
     struct api *api;
@@ -84,6 +86,22 @@ static int open_api(struct services *s, struct error *error)
                     &s->api_sockets, error);
 }
 
+/* Many a server has a web server already, and boots its machines all the same. */
+static int open_http(struct services *s, struct error *error)
+{
+    const struct config *config = s->config;
+    int r = http_service_open((const char *const *)config->interfaces, config->interface_count, config->http_port,
+                              &s->http, error);
+
+    if (r != -EADDRINUSE || config->http_port_named)
+        return r;
+    log_warning("HTTP port %u is taken by another program: machines get no boot files and no cloud-init data over HTTP "
+                "(name another port in the configuration, http: port:)",
+                config->http_port);
+    *error = (struct error){0};
+    return 0;
+}
+
 static int open_all(struct services *s, struct error *error)
 {
     const struct config *config = s->config;
@@ -98,6 +116,8 @@ static int open_all(struct services *s, struct error *error)
         r = dhcp_service_open(interfaces, config->interface_count, &s->dhcp, error);
     if (r == 0 && config->tftp_enabled)
         r = tftp_service_open(interfaces, config->interface_count, TFTP_PORT, &s->tftp, error);
+    if (r == 0 && config->http_enabled)
+        r = open_http(s, error);
     return r;
 }
 
@@ -224,6 +244,23 @@ static void start_tftp(struct services *s)
 
     if (s->tftp)
         tftp_service_start(s->tftp, &options);
+}
+
+static void start_http(struct services *s)
+{
+    const struct http_service_options options = {
+        .control = s->control,
+        .loops = s->data,
+        .loop_count = s->data_count,
+        .workers = s->workers,
+        .catalog = s->catalog,
+        .presence = s->presence,
+        .bootfiles = s->bootfiles,
+        .events = &s->sink,
+    };
+
+    if (s->http)
+        http_service_start(s->http, &options);
 }
 
 static int start_iscsi(struct services *s, struct error *error)
@@ -375,6 +412,7 @@ static int start_all(struct services *s, struct error *error)
     if (r < 0)
         return r;
     start_tftp(s);
+    start_http(s);
     start_api(s);
     return 0;
 }
@@ -399,6 +437,8 @@ static void begin_stop(struct services *s)
         dhcp_service_stop(TAKE_PTR(s->dhcp));
     if (s->tftp && ++s->draining)
         tftp_service_stop(s->tftp, DRAIN_MS, one_drained, s);
+    if (s->http && ++s->draining)
+        http_service_stop(s->http, DRAIN_MS, one_drained, s);
     if (s->iscsi && ++s->draining)
         iscsi_service_stop(s->iscsi, one_drained, s);
     one_drained(s);
@@ -439,6 +479,7 @@ static void free_all(struct services *s)
     }
     dhcp_service_stop(s->dhcp);
     tftp_service_free(s->tftp);
+    http_service_free(s->http);
     iscsi_service_free(s->iscsi);
     api_free(s->api);
     api_sockets_free(s->api_sockets);

@@ -31,6 +31,7 @@ struct stream {
     bool freed;       /* inside one of them */
     bool reading;
     bool kept_back; /* input was left over because reading stopped */
+    bool broken; /* sending failed */
     bool ended;
 };
 
@@ -230,6 +231,11 @@ bool stream_has_output(const struct stream *stream)
     return stream->output_start < stream->output_end;
 }
 
+bool stream_is_broken(const struct stream *stream)
+{
+    return stream->broken;
+}
+
 void stream_send(struct stream *stream)
 {
     while (stream_has_output(stream) && !stream->ended) {
@@ -241,6 +247,7 @@ void stream_send(struct stream *stream)
             /* The receiving side will learn of it: the end is told from there, not from inside a caller's
              * send. */
             stream->output_start = stream->output_end;
+            stream->broken = true;
             stream->reading = true;
             shutdown(stream->fd, SHUT_RDWR);
             break;

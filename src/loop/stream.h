@@ -51,6 +51,8 @@ void stream_commit(struct stream *stream, size_t length_bytes);
 /* Sends what waits, as far as the peer takes it. */
 void stream_send(struct stream *stream);
 bool stream_has_output(const struct stream *stream);
+/* Whether the peer takes nothing any more; `ended` is about to tell. */
+bool stream_is_broken(const struct stream *stream);
 /* Stops (or goes on) receiving; what was received and not used is kept. */
 void stream_set_reading(struct stream *stream, bool reading);
 /* How soon a peer that is gone without a word is noticed: as listener_watch_peer. */

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "loop/datagram.h"
-#include "tftp/networks.h"
+#include "catalog/networks.h"
 #include "tftp/shard.h"
 
 enum {

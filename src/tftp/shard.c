@@ -1,6 +1,7 @@
 #include "tftp/shard.h"
 
 #include "base/clock.h"
+#include "bootfiles/asked.h"
 
 struct shard {
     const struct tftp_session_context *context;
@@ -154,32 +155,6 @@ static bool has_room(const struct shard *shard, const struct tftp_session_reques
 
 /* ---- deciding ---- */
 
-static const struct machine *by_mac(void *arg, const struct mac *mac)
-{
-    return catalog_machine_by_mac(arg, mac);
-}
-
-static const struct machine *by_serial(void *arg, uint32_t serial)
-{
-    return catalog_machine_by_serial(arg, serial);
-}
-
-static const struct machine *by_address(void *arg, uint32_t address)
-{
-    return catalog_machine_by_address(arg, address);
-}
-
-static struct boot_plan decide(struct shard *shard, const struct tftp_session_request *request,
-                               const struct catalog_snapshot *snapshot)
-{
-    struct boot_asker asker = {.address = inet_of_sockaddr(&request->peer)};
-    const struct boot_lookup lookup = {
-        .by_mac = by_mac, .by_serial = by_serial, .by_address = by_address, .arg = (void *)snapshot};
-
-    asker.mac_known = presence_mac(shard->presence, asker.address, &asker.mac);
-    return boot_plan_decide(request->tftp.path, strlen(request->tftp.path), &asker, &lookup);
-}
-
 /* A refusal is worth reading, a thousand of them are not. */
 static enum event_level level_of_refusal(struct shard *shard)
 {
@@ -231,7 +206,8 @@ static void accept_request(struct shard *shard, const struct tftp_session_reques
     }
     CLEANUP(cleanup_catalog_snapshot)
     const struct catalog_snapshot *snapshot = catalog_read(shard->context->catalog);
-    struct boot_plan plan = decide(shard, request, snapshot);
+    struct boot_plan plan = bootfiles_asked(snapshot, shard->presence, inet_of_sockaddr(&request->peer),
+                                            request->tftp.path);
     if (plan.kind == BOOT_PLAN_REFUSED || plan.kind == BOOT_PLAN_NOT_FOUND) {
         turn_away(shard, request, &plan);
         return;

@@ -28,6 +28,9 @@ static void the_least_that_is_needed_gets_the_defaults(void **state)
     assert_int_equal(config->dhcp_mode, CONFIG_DHCP_PROXY);
     assert_true(config->dhcp_authoritative);
     assert_true(config->tftp_enabled);
+    assert_true(config->http_enabled);
+    assert_int_equal(config->http_port, 80);
+    assert_false(config->http_port_named);
     assert_int_equal(config->iscsi_port, 3260);
     config_free(config);
 }
@@ -55,6 +58,9 @@ static void a_whole_configuration_means_what_it_says(void **state)
                           "    - subnet: 10.0.0.0/8\n"
                           "tftp:\n"
                           "  enabled: false\n"
+                          "http:\n"
+                          "  enabled: true\n"
+                          "  port: 8080\n"
                           "iscsi:\n"
                           "  port: 3261\n"
                           "  iqn_prefix: iqn.2020-01.org.example\n",
@@ -70,6 +76,9 @@ static void a_whole_configuration_means_what_it_says(void **state)
     assert_int_equal(config->subnets[0].lease_seconds, 600);
     assert_false(config->subnets[1].has_range);
     assert_false(config->tftp_enabled);
+    assert_true(config->http_enabled);
+    assert_int_equal(config->http_port, 8080);
+    assert_true(config->http_port_named);
     assert_int_equal(config->iscsi_port, 3261);
     assert_string_equal(config->iqn_prefix, "iqn.2020-01.org.example");
     config_free(config);
@@ -88,6 +97,7 @@ static void a_mistake_is_told_with_its_place(void **state)
         {"interfaces: [eth0]\ndhcp:\n  mode: both\n", "\"both\" is none of proxy, server, off"},
         {"interfaces: [eth0]\ndhcp:\n  mode: server\n", "needs at least one entry under subnets"},
         {"interfaces: [eth0]\nlog: loud\n", "\"loud\" is none of"},
+        {"interfaces: [eth0]\nhttp:\n  port: 0\n", "http: port: 0 is not a port"},
         {"interfaces: [eth0]\niscsi:\n  port: 0\n", "0 is not a port"},
         {"interfaces: [eth0]\niscsi:\n  port: 70000\n", ":3:9:"},
         {"interfaces: [eth0]\niscsi:\n  iqn_prefix: farboot\n", "is not like iqn."},

@@ -1,4 +1,4 @@
-#include "tftp/networks.h"
+#include "catalog/networks.h"
 
 #include <ifaddrs.h>
 #include <sys/ioctl.h>

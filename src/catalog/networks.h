@@ -1,7 +1,7 @@
 /*
  * Which addresses may ask at an interface: those of the networks that the interface itself is in.
  *
- * A TFTP server that answers anybody is a weapon against third parties, so that whoever is outside hears
+ * A server that answers anybody is a weapon against third parties, so that whoever is outside hears
  * nothing.
  */
 #pragma once
