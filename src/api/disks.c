@@ -412,7 +412,9 @@ void disk_set(struct api_call *call)
 
 static bool is_forced(const struct api_call *call)
 {
-    return string_equal(call_query(call, "force"), "1");
+    const char *force = call_query(call, "force");
+
+    return force && string_equal(force, "1");
 }
 
 void disk_remove_check(struct api_call *call)
