@@ -468,7 +468,7 @@ static bool forget_under_lock(struct api_call *call, struct machine *machine, st
 
     if (!found_disk || catalog_disk_delete(call->api->options.catalog, found_disk->id, &call->error) < 0)
         return false;
-    *machine = *found;
+    *machine = machine_copy(found);
     *disk = *found_disk;
     return true;
 }

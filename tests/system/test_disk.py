@@ -5,6 +5,7 @@ import hashlib
 import os
 import pathlib
 import re
+import sqlite3
 import subprocess
 import sys
 import time
@@ -384,6 +385,33 @@ def test_disks_are_there_after_a_restart(stage, machine):
     assert stage.luns() == [(0, 16), (1, 64)]
     disk, = stage.farboot.json("disk", "list", machine)["disks"]
     assert disk["name"] == "renamed" and disk["read_only"]
+
+
+def volumes(stage):
+    """Names of what the store holds."""
+    with sqlite3.connect(f"file:{stage.farboot.directory}/store/meta.db?mode=ro", uri=True) as db:
+        return {name for name, in db.execute("SELECT name FROM volume")}
+
+
+def test_a_kill_leaves_no_disk_without_a_volume_and_no_volume_without_a_disk(stage, machine):
+    before = volumes(stage)
+    for delay in (0.01, 0.02, 0.03, 0.05, 0.08, 0.12):
+        busy = subprocess.Popen(
+            ["sh", "-c", "while :; do for n in a b c; do $F disk add pi-01 $n --size 8M; done; "
+             "for n in b c a; do $F disk remove pi-01 $n; done; done"],
+            env={**os.environ, "F": f"{stage.farboot.program} --socket {stage.farboot.socket}"},
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(0.1 + delay)
+        stage.farboot.kill()
+        busy.kill()
+        busy.wait()
+        stage.farboot.start()
+        disks = stage.farboot.json("disk", "list")["disks"]
+        assert len(volumes(stage)) == len(before) + len(disks)
+        for disk in disks:
+            stage.run("disk", "set", machine, disk["name"], "--size", "16M")  # its volume is there
+            stage.run("disk", "remove", machine, disk["name"])
+    assert volumes(stage) == before
 
 
 # ---- refused ----
