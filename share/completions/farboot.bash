@@ -31,6 +31,11 @@ _farboot_settings() {
     farboot "$@" --help 2> /dev/null | sed -n '/^Settings/,$s/^  --\([a-z-]*\).*/\1/p'
 }
 
+# Of one machine.
+_farboot_disks() {
+    farboot disk list "$1" 2> /dev/null | awk 'NR > 1 { print $3 }'
+}
+
 _farboot() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
     local noun=${COMP_WORDS[1]-} verb=${COMP_WORDS[2]-} words=
@@ -44,6 +49,7 @@ _farboot() {
     @) words=$(_farboot_snapshots "${COMP_WORDS[COMP_CWORD - 2]}") ;;
     --image) words=$(_farboot_names image) ;;
     --boot) words="disk san" ;;
+    --lun) words="1 2 3 4 5 6 7" ;;
     --config | --socket)
         COMPREPLY=($(compgen -f -- "$cur"))
         return
@@ -53,19 +59,21 @@ _farboot() {
     --cmdline-add | --cmdline-remove | --name | --mac | --size | --address | --serial | --comment) return ;;
     *)
         case $COMP_CWORD,$noun,$verb in
-        1,*) words="serve status watch image machine group defaults snapshot rollback help --socket --version --help" ;;
+        1,*) words="serve status watch image machine group defaults disk snapshot rollback help --socket --version --help" ;;
         2,image,*) words="import list show remove --help" ;;
         2,machine,*) words="discovered adopt add list show set replace chap remove --help" ;;
         2,group,*) words="add list show set remove --help" ;;
         2,defaults,*) words="show set --help" ;;
+        2,disk,*) words="add list set remove --help" ;;
         2,snapshot,*) words="create list remove rename --help" ;;
         2,rollback,*) words=$(_farboot_at) ;;
         2,watch,*) words="$(_farboot_names machine) --json --help" ;;
         2,status,*) words="--json --help" ;;
         2,serve,*) words="--config --help" ;;
-        2,help,*) words="serve status watch image machine group defaults snapshot rollback" ;;
+        2,help,*) words="serve status watch image machine group defaults disk snapshot rollback" ;;
         3,help,image) words="import list show remove" ;;
         3,help,machine) words="discovered adopt add list show set replace chap remove" ;;
+        3,help,disk) words="add list set remove" ;;
         3,image,import)
             COMPREPLY=($(compgen -f -- "$cur"))
             return
@@ -73,8 +81,13 @@ _farboot() {
         3,image,show | 3,image,remove) words=$(_farboot_names image) ;;
         3,machine,show | 3,machine,set | 3,machine,replace | 3,machine,chap | 3,machine,remove) words=$(_farboot_names machine) ;;
         3,group,show | 3,group,set | 3,group,remove) words=$(_farboot_names group) ;;
+        3,disk,*) words=$(_farboot_names machine) ;;
+        4,disk,set | 4,disk,remove) words=$(_farboot_disks "$prev") ;;
         3,snapshot,list) words=$(_farboot_names machine) ;;
         3,snapshot,*) words=$(_farboot_at) ;;
+        *,disk,add) words="--size --image --writable --read-only --lun --json --help" ;;
+        *,disk,set) words="--name --size --read-only --writable --json --help" ;;
+        *,disk,remove) words="--force --help" ;;
         *,snapshot,create) words="--comment --help" ;;
         *,rollback,*) words="--force --json --help" ;;
         *,image,import) words="--name --json --help" ;;

@@ -412,7 +412,9 @@ void disk_set(struct api_call *call)
 
 static bool is_forced(const struct api_call *call)
 {
-    return string_equal(call_query(call, "force"), "1");
+    const char *force = call_query(call, "force");
+
+    return force && string_equal(force, "1");
 }
 
 void disk_remove_check(struct api_call *call)
@@ -466,7 +468,7 @@ static bool forget_under_lock(struct api_call *call, struct machine *machine, st
 
     if (!found_disk || catalog_disk_delete(call->api->options.catalog, found_disk->id, &call->error) < 0)
         return false;
-    *machine = *found;
+    *machine = machine_copy(found);
     *disk = *found_disk;
     return true;
 }

@@ -7,6 +7,16 @@
 
 /* ---- open and closed: on a worker ---- */
 
+static void tell_not_opened(struct connection *c, unsigned lun, const char *volume, int code)
+{
+    const struct machine_disk *disk = machine_disk_by_lun(&c->machine, lun);
+
+    log_error("%s: cannot open its volume %s: %s", c->machine.name, volume, strerror(-code));
+    if (disk)
+        event_post(&c->loop->service->options.events, &c->machine, NULL, STAGE_NONE, EVENT_WARNING, "disk.missing",
+                   "cannot see its disk %s, LUN %u: %s", disk->name, lun, strerror(-code));
+}
+
 static int open_disk(struct connection *c, unsigned lun)
 {
     bool read_only;
@@ -16,7 +26,7 @@ static int open_disk(struct connection *c, unsigned lun)
         return 0;
     int r = service_open_disk(c->loop->service, c->machine.id, volume, read_only, &c->disks[lun]);
     if (r < 0)
-        log_error("%s: cannot open its disk at LUN %u, volume %s: %s", c->machine.name, lun, volume, strerror(-r));
+        tell_not_opened(c, lun, volume, r);
     return r;
 }
 

@@ -391,6 +391,83 @@ static void a_lost_nexus_lets_go(void **state)
     assert_int_equal(outcome_on(&f->other, CDB(0), NULL, 0), SCSI_GOOD);
 }
 
+/* A second disk at LUN `lun` of the first nexus. */
+static struct scsi_disk *attach_another(struct fixture *f, struct volume **volume, unsigned lun)
+{
+    *volume = memory_volume_new(DISK_BYTES);
+    struct scsi_disk *disk = scsi_disk_new(*volume);
+    assert_int_equal(scsi_nexus_attach(&f->nexus, lun, disk), 0);
+    return disk;
+}
+
+static unsigned lun_count(struct fixture *f)
+{
+    struct scsi_command *c = run(f, CDB(OPCODE_REPORT_LUNS, [6] = 0, 0, 1, 0), NULL, 0);
+    unsigned count = (unsigned)(c->in_bytes - 8) / 8;
+
+    end(c);
+    return count;
+}
+
+static void a_disk_is_hidden_before_it_goes(void **state)
+{
+    struct fixture *f = *state;
+    struct volume *volume;
+    struct scsi_disk *disk = attach_another(f, &volume, 3);
+    struct scsi_command begun = {.nexus = &f->nexus, .lun = {0, 3}, .cdb = {OPCODE_READ_10, [8] = 1}};
+    struct scsi_command late = begun;
+    uint8_t sector[512];
+
+    assert_int_equal(lun_count(f), 2);
+    atomic_store(&f->nexus.paths[3].attentions, 0);
+    assert_int_equal(scsi_begin(&begun), SCSI_READ);
+    scsi_nexus_hide(&f->nexus, 3);
+    assert_int_equal(lun_count(f), 1);
+    assert_int_equal(scsi_begin(&late), SCSI_ANSWERED);
+    assert_int_equal(late.sense.code, SENSE_CODE_LUN_NOT_SUPPORTED);
+    assert_int_equal(scsi_read(&begun, 0, sector, sizeof(sector), VOLUME_NO_WAIT), 0);
+    scsi_command_end(&begun);
+    scsi_nexus_detach(&f->nexus, 3);
+    assert_int_equal(scsi_nexus_attach(&f->nexus, 3, disk), 0); /* and may come back */
+    assert_int_equal(lun_count(f), 2);
+    scsi_nexus_end(&f->nexus);
+    scsi_disk_unref(disk);
+    memory_volume_free(volume);
+}
+
+static void a_changed_list_of_luns_is_told_until_it_is_read(void **state)
+{
+    struct fixture *f = *state;
+
+    scsi_nexus_luns_changed(&f->nexus);
+    assert_int_equal(outcome(f, CDB(0), NULL, 0), FAILS(SENSE_UNIT_ATTENTION, SENSE_CODE_LUNS_CHANGED));
+    assert_int_equal(outcome(f, CDB(0), NULL, 0), SCSI_GOOD);
+    assert_int_equal(outcome_on(&f->other, CDB(0), NULL, 0), SCSI_GOOD);
+    scsi_nexus_luns_changed(&f->nexus);
+    assert_int_equal(lun_count(f), 1);
+    assert_int_equal(outcome(f, CDB(0), NULL, 0), SCSI_GOOD);
+}
+
+static void a_disk_may_become_read_only_and_back(void **state)
+{
+    struct fixture *f = *state;
+    const uint8_t data[512] = {1};
+
+    scsi_disk_set_read_only(f->disk, false); /* as it was: told to nobody */
+    assert_int_equal(outcome(f, CDB(0), NULL, 0), SCSI_GOOD);
+    scsi_disk_set_read_only(f->disk, true);
+    assert_int_equal(outcome(f, CDB(0), NULL, 0), FAILS(SENSE_UNIT_ATTENTION, SENSE_CODE_MODE_CHANGED));
+    assert_int_equal(outcome_on(&f->other, CDB(0), NULL, 0), FAILS(SENSE_UNIT_ATTENTION, SENSE_CODE_MODE_CHANGED));
+    assert_int_equal(outcome(f, CDB(OPCODE_WRITE_10, [8] = 1), data, 512),
+                     FAILS(SENSE_DATA_PROTECT, SENSE_CODE_WRITE_PROTECTED));
+    struct scsi_command *c = run(f, CDB(OPCODE_MODE_SENSE_6, 0, 0x3f, 0, 255), NULL, 0);
+    assert_int_equal(c->in[2], 0x90);
+    end(c);
+    scsi_disk_set_read_only(f->disk, false);
+    assert_int_equal(outcome(f, CDB(0), NULL, 0), FAILS(SENSE_UNIT_ATTENTION, SENSE_CODE_MODE_CHANGED));
+    assert_int_equal(outcome(f, CDB(OPCODE_WRITE_10, [8] = 1), data, 512), SCSI_GOOD);
+}
+
 static void too_many_nexuses(void **state)
 {
     struct fixture *f = *state;
@@ -429,6 +506,9 @@ int main(void)
         WITH_DISK(request_sense_tells_an_attention_and_clears_it),
         WITH_DISK(reserve_and_release),
         WITH_DISK(a_lost_nexus_lets_go),
+        WITH_DISK(a_disk_is_hidden_before_it_goes),
+        WITH_DISK(a_changed_list_of_luns_is_told_until_it_is_read),
+        WITH_DISK(a_disk_may_become_read_only_and_back),
         WITH_DISK(too_many_nexuses),
     };
 
