@@ -60,7 +60,8 @@ static errcode_t channel_write64(io_channel io, unsigned long long block, int co
     if (__builtin_mul_overflow(block, (uint64_t)io->block_size, &offset) || offset > channel->source.size_bytes ||
         length > channel->source.size_bytes - offset || length % VOLUME_SECTOR_BYTES)
         return EXT2_ET_SHORT_WRITE;
-    return -volume_write(channel->writable, &vec, 1, channel->source.start_bytes + offset, false);
+    return -volume_write(channel->writable, &vec, 1, channel->source.start_bytes + offset, false,
+                         VOLUME_MAY_WAIT);
 }
 
 static errcode_t channel_write(io_channel io, unsigned long block, int count, const void *data)

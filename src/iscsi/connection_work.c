@@ -21,12 +21,6 @@ struct batch {
 
 static void read_piece(struct task *task)
 {
-    uint64_t left = task->scsi.in_bytes - task->in_sent_bytes;
-
-    task->piece_offset = task->in_sent_bytes;
-    task->piece_bytes = MIN(left, (uint64_t)TASK_PIECE_BYTES);
-    task->piece = malloc(task->piece_bytes);
-    CHECK(task->piece != NULL);
     task->read_result =
         scsi_read(&task->scsi, task->piece_offset, task->piece, task->piece_bytes, VOLUME_MAY_WAIT);
 }
@@ -144,6 +138,6 @@ void connection_execute(struct connection *c)
 
 void connection_read_elsewhere(struct connection *c, struct task *task)
 {
-    session_read_elsewhere(c->session, task);
-    submit_alone(c, task, true);
+    if (session_read_elsewhere(c->session, task))
+        submit_alone(c, task, true);
 }

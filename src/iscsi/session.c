@@ -16,6 +16,8 @@ void session_init(struct session *session, const struct session_parameters *para
     session->max_cmd_sn = cmd_sn + SESSION_TASKS_MAX - 1;
     session->ready.last = &session->ready.first;
     session->sending.last = &session->sending.first;
+    session->streaming.last = &session->streaming.first;
+    session->parked.last = &session->parked.first;
     session->replies.last = &session->replies.first;
     session->held.last = &session->held.first;
 }
@@ -41,25 +43,78 @@ static void open_window(struct session *session)
         session->max_cmd_sn = most;
 }
 
-bool session_take_room(struct session *session, size_t length_bytes)
+/* `own` is one of the session's counts. */
+static bool take_room(struct session *session, size_t *own, size_t own_max_bytes, size_t length_bytes)
 {
     atomic_size_t *all = session->buffered_in_all;
 
-    if (session->buffered_bytes + length_bytes > SESSION_BUFFERED_MAX_BYTES)
+    if (*own + length_bytes > own_max_bytes)
         return false;
     if (all && atomic_fetch_add(all, length_bytes) + length_bytes > SESSIONS_BUFFERED_MAX_BYTES) {
         atomic_fetch_sub(all, length_bytes);
         return false;
     }
-    session->buffered_bytes += length_bytes;
+    *own += length_bytes;
     return true;
 }
 
-static void give_room(struct session *session, size_t length_bytes)
+static void give_room(struct session *session, size_t *own, size_t length_bytes)
 {
-    session->buffered_bytes -= length_bytes;
+    *own -= length_bytes;
     if (session->buffered_in_all)
         atomic_fetch_sub(session->buffered_in_all, length_bytes);
+}
+
+bool session_take_room(struct session *session, size_t length_bytes)
+{
+    return take_room(session, &session->buffered_bytes, SESSION_BUFFERED_MAX_BYTES, length_bytes);
+}
+
+/* ---- data-in that workers bring ---- */
+
+void session_drop_piece(struct session *session, struct task *task)
+{
+    give_room(session, &session->pieces_bytes, task->piece_bytes);
+    buffers_give(session->buffers, TAKE_PTR(task->piece), task->piece_bytes);
+    /* One goes on for one that is done; all of them when nothing is left that would wake the next. */
+    do {
+        if (session->parked.first)
+            session_queue_to_send(session, task_queue_take(&session->parked));
+    } while (session->parked.first && !session->pieces_bytes);
+}
+
+static bool take_piece(struct session *session, struct task *task)
+{
+    uint64_t left = task->scsi.in_bytes - task->in_sent_bytes;
+    size_t length_bytes = MIN(left, (uint64_t)TASK_PIECE_BYTES);
+
+    if (!take_room(session, &session->pieces_bytes, SESSION_PIECES_MAX_BYTES, length_bytes))
+        return false;
+    task->piece_offset = task->in_sent_bytes;
+    task->piece_bytes = length_bytes;
+    task->piece = buffers_take(session->buffers, length_bytes);
+    return true;
+}
+
+/* With a piece of its own on the way the session will be told when there is memory again; without, it is all in
+ * others' hands, and the initiator is asked to try later. */
+bool session_read_elsewhere(struct session *session, struct task *task)
+{
+    task_queue_remove(task);
+    if (take_piece(session, task)) {
+        task->state = TASK_RUNNING;
+        session->running_tasks++;
+        return true;
+    }
+    if (session->pieces_bytes) {
+        task_queue_add(&session->parked, task);
+        return false;
+    }
+    task->scsi.status = SCSI_BUSY;
+    task->scsi.in_bytes = task->in_sent_bytes;
+    task_begin_sending(task);
+    session_queue_to_send(session, task);
+    return false;
 }
 
 void session_end_task(struct session *session, struct task *task)
@@ -75,9 +130,11 @@ void session_end_task(struct session *session, struct task *task)
     else
         session->windowed_tasks--;
     if (task->scsi.out) {
-        give_room(session, task->out_room_bytes);
+        give_room(session, &session->buffered_bytes, task->out_room_bytes);
         buffers_give(session->buffers, TAKE_PTR(task->scsi.out), task->out_room_bytes);
     }
+    if (task->piece)
+        session_drop_piece(session, task);
     if (session->data_task == task)
         session->data_task = NULL;
     task_free(task);
@@ -97,8 +154,8 @@ void session_abort_task(struct session *session, struct task *task)
         task->aborted = true;
         return;
     }
-    if (task->queued)
-        task_queue_remove(task->state == TASK_READY ? &session->ready : &session->sending, task);
+    if (task->queue)
+        task_queue_remove(task);
     session_end_task(session, task);
 }
 

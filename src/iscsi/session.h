@@ -10,6 +10,9 @@
  * execute; each comes back by `session_executed`; out:  `session_next` shows the next PDU, `session_sent`
  * counts it as sent. A PDU with `read` set needs its data read first: `session_read_elsewhere` when that
  * would block, `session_read_done` when it was done elsewhere, `session_read_failed` when it failed.
+ *
+ * Fairness: tasks take turns, a PDU each, and those with little to send go first, so that a page fault does not wait
+ * behind a backup. Memory: everything that waits here has a maximum named below.
  */
 #pragma once
 
@@ -20,8 +23,12 @@ enum {
     SESSION_TASKS_MAX = 128,    /* the command window */
     SESSION_IMMEDIATE_MAX = 16, /* immediate commands beside it */
     SESSION_REPLIES_MAX = 64,   /* answers that wait to be sent; beyond that the owner stops reading */
+    SESSION_REPLIES_MAX_BYTES = 64 << 10, /* the same of what they carry */
     SESSION_BUFFERED_MAX_BYTES = 64 << 20,   /* data-out of unfinished commands */
-    SESSIONS_BUFFERED_MAX_BYTES = 256 << 20, /* the same, of all sessions together */
+    SESSION_PIECES_MAX_BYTES = 4 << 20,      /* data-in that workers brought and the initiator did not take yet */
+    SESSIONS_BUFFERED_MAX_BYTES = 256 << 20, /* both, of all sessions together */
+    SESSION_SHORT_BYTES = 64 << 10, /* what has no more than this to send goes ahead of what has */
+    SESSION_SHORT_TURNS = 32,       /* but so many times only while the other waits */
 };
 
 enum session_verdict {
@@ -42,6 +49,7 @@ struct reply_queue {
     struct reply *first;
     struct reply **last;
     unsigned count;
+    size_t bytes;
 };
 
 struct task_queue {
@@ -78,7 +86,11 @@ struct session {
     size_t buffered_bytes;
     atomic_size_t *buffered_in_all; /* the owner's count over all sessions; NULL: this one is alone */
     struct task_queue ready;
-    struct task_queue sending;
+    struct task_queue sending;   /* R2Ts, status, and reads with little to go */
+    struct task_queue streaming; /* reads with more than SESSION_SHORT_BYTES to go */
+    struct task_queue parked;    /* reads that wait for memory */
+    unsigned short_turns;        /* PDUs of `sending` since the last one of `streaming` */
+    size_t pieces_bytes;
     struct reply_queue replies;
     struct reply_queue held; /* until no aborted task runs any more */
 
@@ -135,7 +147,9 @@ void session_executed(struct session *session, struct task *task);
 bool session_next(struct session *session, struct session_output *output);
 /* True if this was the last PDU of the connection. */
 bool session_sent(struct session *session, const struct session_output *output);
-void session_read_elsewhere(struct session *session, struct task *task);
+/* True: `task->piece` is to be filled, of `piece_bytes` from `piece_offset` of the data-in. False: there is no memory for
+ * it now; the task waits, or has failed. */
+bool session_read_elsewhere(struct session *session, struct task *task);
 /* `task->piece` holds what was read, or `task->read_result` is negative and the command has failed. */
 void session_read_done(struct session *session, struct task *task);
 void session_read_failed(struct session *session, struct task *task);

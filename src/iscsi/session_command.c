@@ -22,25 +22,25 @@ bool session_uses_lun(const struct session *session, unsigned lun)
     return task != NULL;
 }
 
-static void queue_to_send(struct session *session, struct task *task)
+static void begin_sending(struct session *session, struct task *task)
 {
     task_begin_sending(task);
-    task_queue_add(&session->sending, task);
+    session_queue_to_send(session, task);
 }
 
 static void fail_task(struct session *session, struct task *task, enum sense_key key, enum sense_code code)
 {
-    if (task->queued)
-        task_queue_remove(task->state == TASK_READY ? &session->ready : &session->sending, task);
+    if (task->queue)
+        task_queue_remove(task);
     scsi_fail(&task->scsi, key, code);
-    queue_to_send(session, task);
+    begin_sending(session, task);
 }
 
 static void answer_status(struct session *session, struct task *task, enum scsi_status status)
 {
     task->scsi.status = status;
     task->scsi.in_bytes = 0;
-    queue_to_send(session, task);
+    begin_sending(session, task);
 }
 
 static void become_ready(struct session *session, struct task *task)
@@ -55,8 +55,8 @@ static void go_on_taking(struct session *session, struct task *task)
 {
     if (task_has_all(task))
         become_ready(session, task);
-    else if (!task->queued && task_may_ask(task, &session->parameters))
-        task_queue_add(&session->sending, task);
+    else if (!task->queue && task_may_ask(task, &session->parameters))
+        session_queue_to_send(session, task);
 }
 
 static enum session_verdict begin_taking(struct session *session, struct task *task, const struct pdu *pdu,
@@ -101,7 +101,7 @@ static enum session_verdict begin_command(struct session *session, const struct 
         break;
     case SCSI_READ:
     case SCSI_ANSWERED:
-        queue_to_send(session, task);
+        begin_sending(session, task);
         break;
     }
     return SESSION_GOES_ON;
@@ -191,14 +191,7 @@ static bool come_home(struct session *session, struct task *task)
 void session_executed(struct session *session, struct task *task)
 {
     if (come_home(session, task))
-        queue_to_send(session, task);
-}
-
-void session_read_elsewhere(struct session *session, struct task *task)
-{
-    task_queue_remove(&session->sending, task);
-    task->state = TASK_RUNNING;
-    session->running_tasks++;
+        begin_sending(session, task);
 }
 
 void session_read_done(struct session *session, struct task *task)
@@ -206,15 +199,16 @@ void session_read_done(struct session *session, struct task *task)
     if (!come_home(session, task))
         return;
     if (task->read_result < 0) {
-        queue_to_send(session, task);
+        session_drop_piece(session, task);
+        begin_sending(session, task);
         return;
     }
     task->state = TASK_SENDING;
-    task_queue_add(&session->sending, task);
+    session_queue_to_send(session, task);
 }
 
 void session_read_failed(struct session *session, struct task *task)
 {
-    task_queue_remove(&session->sending, task);
-    queue_to_send(session, task);
+    task_queue_remove(task);
+    begin_sending(session, task);
 }

@@ -104,13 +104,29 @@ static void next_of_task(struct session *session, struct task *task, struct sess
         next_status(session, task, output);
 }
 
+void session_queue_to_send(struct session *session, struct task *task)
+{
+    bool is_long = task->state == TASK_SENDING && task->in_wanted_bytes - task->in_sent_bytes > SESSION_SHORT_BYTES;
+
+    task_queue_add(is_long ? &session->streaming : &session->sending, task);
+}
+
+static struct task *task_whose_turn_it_is(const struct session *session)
+{
+    bool long_ones_turn = !session->sending.first || session->short_turns >= SESSION_SHORT_TURNS;
+
+    return session->streaming.first && long_ones_turn ? session->streaming.first : session->sending.first;
+}
+
 bool session_next(struct session *session, struct session_output *output)
 {
+    struct task *task = task_whose_turn_it_is(session);
+
     memset(output, 0, offsetof(struct session_output, sense));
     if (session->replies.first)
         next_reply(session, output);
-    else if (session->sending.first)
-        next_of_task(session, session->sending.first, output);
+    else if (task)
+        next_of_task(session, task, output);
     else
         return false;
     return true;
@@ -134,13 +150,19 @@ static void r2t_sent(struct session *session, struct task *task)
     session->next_transfer_tag = tag + 1 == PDU_NO_TAG ? 0 : tag + 1;
     task->data_sn++;
     if (task_may_ask(task, &session->parameters))
-        task_queue_add(&session->sending, task);
+        session_queue_to_send(session, task);
+}
+
+static struct task *take_turn(struct session *session, struct task_queue *queue)
+{
+    session->short_turns = queue == &session->streaming || !session->streaming.first ? 0 : session->short_turns + 1;
+    return task_queue_take(queue);
 }
 
 /* The task goes to the end of the queue if it has more: a short read does not wait for a long one. */
 static void task_sent(struct session *session, const struct session_output *output)
 {
-    struct task *task = task_queue_take(&session->sending);
+    struct task *task = take_turn(session, output->task->queue);
 
     if (output->is_r2t) {
         r2t_sent(session, task);
@@ -149,9 +171,11 @@ static void task_sent(struct session *session, const struct session_output *outp
     if (output->pdu.opcode == PDU_DATA_IN) {
         session->counters.read_bytes += output->pdu.data_bytes;
         task_data_sent(task, output->pdu.data_bytes, output->ends_burst);
+        if (task_piece_is_sent(task))
+            session_drop_piece(session, task);
     }
     if (!output->has_status) {
-        task_queue_add(&session->sending, task);
+        session_queue_to_send(session, task);
         return;
     }
     session->stat_sn++;
@@ -168,5 +192,6 @@ bool session_sent(struct session *session, const struct session_output *output)
 
 bool session_is_full(const struct session *session)
 {
-    return session->replies.count + session->held.count >= SESSION_REPLIES_MAX;
+    return session->replies.count + session->held.count >= SESSION_REPLIES_MAX ||
+           session->replies.bytes >= SESSION_REPLIES_MAX_BYTES;
 }

@@ -10,7 +10,8 @@
 void task_queue_add(struct task_queue *queue, struct task *task);
 /* The first one; there must be one. */
 struct task *task_queue_take(struct task_queue *queue);
-void task_queue_remove(struct task_queue *queue, struct task *task);
+/* Out of the queue that it waits in. */
+void task_queue_remove(struct task *task);
 
 void reply_queue_add(struct reply_queue *queue, struct reply *reply);
 struct reply *reply_queue_take(struct reply_queue *queue);
@@ -29,6 +30,10 @@ enum arrival session_arrive(struct session *session, const struct pdu *pdu);
 void session_link_task(struct session *session, struct task *task);
 /* Counts memory for data-out; false when this session, or all together, have too much of it already. */
 bool session_take_room(struct session *session, size_t length_bytes);
+/* It goes among those that have something to send. */
+void session_queue_to_send(struct session *session, struct task *task);
+/* The task's piece was sent, or nobody wants it; reads that waited for its memory go on. */
+void session_drop_piece(struct session *session, struct task *task);
 /* Frees it; the command window opens by one. */
 void session_end_task(struct session *session, struct task *task);
 /* At once, or when it comes home from whoever runs it. */

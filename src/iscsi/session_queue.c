@@ -5,8 +5,8 @@
 
 void task_queue_add(struct task_queue *queue, struct task *task)
 {
-    CHECK(!task->queued);
-    task->queued = true;
+    CHECK(!task->queue);
+    task->queue = queue;
     task->next_queued = NULL;
     *queue->last = task;
     queue->last = &task->next_queued;
@@ -19,19 +19,21 @@ struct task *task_queue_take(struct task_queue *queue)
     queue->first = task->next_queued;
     if (!queue->first)
         queue->last = &queue->first;
-    task->queued = false;
+    task->queue = NULL;
     return task;
 }
 
-void task_queue_remove(struct task_queue *queue, struct task *task)
+void task_queue_remove(struct task *task)
 {
+    struct task_queue *queue = task->queue;
+
     for (struct task **at = &queue->first; *at; at = &(*at)->next_queued) {
         if (*at != task)
             continue;
         *at = task->next_queued;
         if (!*at)
             queue->last = at;
-        task->queued = false;
+        task->queue = NULL;
         return;
     }
 }
@@ -42,6 +44,7 @@ void reply_queue_add(struct reply_queue *queue, struct reply *reply)
     *queue->last = reply;
     queue->last = &reply->next;
     queue->count++;
+    queue->bytes += reply->pdu.data_bytes;
 }
 
 struct reply *reply_queue_take(struct reply_queue *queue)
@@ -52,6 +55,7 @@ struct reply *reply_queue_take(struct reply_queue *queue)
     if (!queue->first)
         queue->last = &queue->first;
     queue->count--;
+    queue->bytes -= reply->pdu.data_bytes;
     return reply;
 }
 

@@ -30,8 +30,8 @@ struct task *task_new(const struct pdu *pdu, struct scsi_nexus *nexus)
 
 void task_free(struct task *task)
 {
+    CHECK(!task->piece && !task->queue);
     scsi_command_end(&task->scsi);
-    free(task->piece);
     free(task);
 }
 
@@ -164,10 +164,11 @@ void task_data_sent(struct task *task, uint32_t length_bytes, bool ended_burst)
     task->data_sn++;
     task->in_sent_bytes += length_bytes;
     task->in_burst_bytes = ended_burst ? 0 : task->in_burst_bytes + length_bytes;
-    if (task->piece && task->in_sent_bytes >= task->piece_offset + task->piece_bytes) {
-        free(task->piece);
-        task->piece = NULL;
-    }
+}
+
+bool task_piece_is_sent(const struct task *task)
+{
+    return task->piece && task->in_sent_bytes >= task->piece_offset + task->piece_bytes;
 }
 
 uint8_t task_residual(const struct task *task, uint32_t *residual_bytes)

@@ -31,10 +31,12 @@ struct burst {
     uint32_t data_sn;
 };
 
+struct task_queue;
+
 struct task {
     struct task *next, *previous; /* all of a session's tasks */
-    struct task *next_queued;     /* ready, or to be sent */
-    bool queued;
+    struct task *next_queued;
+    struct task_queue *queue; /* of the session, that it waits in; NULL: in none */
     struct scsi_command scsi;
     uint32_t tag;
     uint8_t flags;
@@ -55,7 +57,7 @@ struct task {
     uint32_t in_burst_bytes; /* sent since the last F bit */
     uint32_t data_sn;        /* of the next Data-In or R2T */
 
-    uint8_t *piece; /* data of a read that a worker brought; from `piece_offset` on */
+    uint8_t *piece; /* the session's; data of a read that a worker brings; from `piece_offset` on */
     uint64_t piece_offset;
     size_t piece_bytes;
     int read_result;
@@ -87,5 +89,7 @@ uint32_t task_next_data_bytes(const struct task *task, const struct session_para
 bool task_data_ends_burst(const struct task *task, uint32_t length_bytes,
                           const struct session_parameters *parameters);
 void task_data_sent(struct task *task, uint32_t length_bytes, bool ended_burst);
+/* Whether all of its piece was sent. */
+bool task_piece_is_sent(const struct task *task);
 /* U or O flag and count, by RFC 7143 11.4.5. */
 uint8_t task_residual(const struct task *task, uint32_t *residual_bytes);

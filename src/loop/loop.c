@@ -31,9 +31,8 @@ struct loop_timer {
 };
 
 struct loop_watch {
-    struct loop *loop;
-    struct event *event;
-    int fd;
+    struct event *reading; /* two of them: to ask for one more or less is one call to the kernel then */
+    struct event *writing;
     int events;
     void (*fn)(void *arg, int events);
     void *arg;
@@ -216,37 +215,41 @@ static void on_watch(evutil_socket_t fd, short what, void *arg)
 {
     struct loop_watch *watch = arg;
 
-    watch->fn(watch->arg, (what & EV_READ ? LOOP_READ : 0) | (what & EV_WRITE ? LOOP_WRITE : 0));
+    watch->fn(watch->arg, what & EV_READ ? LOOP_READ : LOOP_WRITE);
 }
 
 struct loop_watch *loop_watch_new(struct loop *loop, int fd, void (*fn)(void *arg, int events), void *arg)
 {
     struct loop_watch *watch = xcalloc(1, sizeof(*watch));
 
-    *watch = (struct loop_watch){.loop = loop, .fd = fd, .fn = fn, .arg = arg};
-    watch->event = event_new(loop->base, fd, 0, on_watch, watch);
-    CHECK(watch->event != NULL);
+    *watch = (struct loop_watch){.fn = fn, .arg = arg};
+    watch->reading = event_new(loop->base, fd, EV_READ | EV_PERSIST, on_watch, watch);
+    watch->writing = event_new(loop->base, fd, EV_WRITE | EV_PERSIST, on_watch, watch);
+    CHECK(watch->reading != NULL && watch->writing != NULL);
     return watch;
+}
+
+static void ask_for(struct event *event, bool wanted)
+{
+    CHECK((wanted ? event_add(event, NULL) : event_del(event)) == 0);
 }
 
 void loop_watch_set(struct loop_watch *watch, int events)
 {
-    short what = (short)(EV_PERSIST | (events & LOOP_READ ? EV_READ : 0) | (events & LOOP_WRITE ? EV_WRITE : 0));
+    int changed = events ^ watch->events;
 
-    if (events == watch->events)
-        return;
     watch->events = events;
-    event_del(watch->event);
-    if (!events)
-        return;
-    CHECK(event_assign(watch->event, watch->loop->base, watch->fd, what, on_watch, watch) == 0);
-    CHECK(event_add(watch->event, NULL) == 0);
+    if (changed & LOOP_READ)
+        ask_for(watch->reading, events & LOOP_READ);
+    if (changed & LOOP_WRITE)
+        ask_for(watch->writing, events & LOOP_WRITE);
 }
 
 void loop_watch_free(struct loop_watch *watch)
 {
     if (!watch)
         return;
-    event_free(watch->event);
+    event_free(watch->reading);
+    event_free(watch->writing);
     free(watch);
 }

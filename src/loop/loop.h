@@ -42,8 +42,8 @@ void loop_timer_free(struct loop_timer *timer);
 
 enum { LOOP_READ = 1, LOOP_WRITE = 2 };
 
-/* Watches a descriptor, level-triggered. Starts with nothing asked for; `events` are those that are ready. The
- * descriptor stays the caller's and is closed after the watch is freed. Freeing inside the callback is allowed. */
+/* Watches a descriptor, level-triggered. Starts with nothing asked for; `fn` is called for each event that is ready, with
+ * that one. The descriptor stays the caller's and is closed after the watch is freed. Freeing inside the callback is allowed. */
 struct loop_watch *loop_watch_new(struct loop *loop, int fd, void (*fn)(void *arg, int events), void *arg);
 void loop_watch_set(struct loop_watch *watch, int events);
 void loop_watch_free(struct loop_watch *watch);

@@ -3,8 +3,8 @@
  *
  * What one system call costs is shared by all messages it moves: everything that one receive brought is shown
  * at once, and all answers leave with one send. Memory for receiving and sending belongs to the loop and is
- * lent, so that an idle connection holds next to none. Bulk data goes straight to where its receiver wants
- * it. It knows no protocol.
+ * lent, so that an idle connection holds next to none, and peers that do not read hold a bounded amount, however many
+ * they are. Bulk data goes straight to where its receiver wants it. It knows no protocol.
  */
 #pragma once
 
@@ -19,6 +19,11 @@ struct stream_pool;
 enum {
     STREAM_INPUT_BYTES = 1 << 19,  /* what one receive may bring, with what was left over */
     STREAM_OUTPUT_BYTES = 3 << 18, /* what may wait to be sent; also the longest message */
+    STREAM_TURN_BYTES = 1 << 20,   /* what may be sent before others on the loop have their turn */
+    STREAM_OUTPUTS_MAX = 256,      /* connections of a loop whose output waits; more wait for memory */
+    STREAM_STALLED_MS = 10000,     /* who took nothing for so long is cut off when others wait for its memory */
+    STREAM_KEPT_SMALL_BYTES = 16384, /* input left over that every connection may have */
+    STREAM_KEPT_MAX_BYTES = 64 << 20, /* what those of a loop that keep more may keep together */
 };
 
 struct stream_handler {
@@ -30,7 +35,8 @@ struct stream_handler {
     void (*placed)(void *arg, size_t length_bytes);
     /* All that came was shown, or there is room for output again: the moment to work and to answer. */
     void (*ready)(void *arg);
-    /* The connection is over: 0 when the peer closed it, else negative errno. Called once. */
+    /* The connection is over: 0 when the peer closed it, else negative errno (-ENOBUFS: it did not read and its memory
+     * was needed). Called once. */
     void (*ended)(void *arg, int error);
 };
 
@@ -43,8 +49,8 @@ struct stream *stream_new(struct stream_pool *pool, int fd, const struct stream_
 /* Closes; what was not sent is lost. May be called inside a handler's call; none follows. */
 void stream_free(struct stream *stream);
 
-/* Room for one message at the end of the output; NULL if there is none until something was sent (`ready` is
- * called then). At most STREAM_OUTPUT_BYTES. */
+/* Room for one message at the end of the output; NULL if there is none until something was sent, or until others have
+ * had their turn (`ready` is called then). At most STREAM_OUTPUT_BYTES. */
 uint8_t *stream_reserve(struct stream *stream, size_t length_bytes);
 /* The first `length_bytes` of what was reserved are to be sent. */
 void stream_commit(struct stream *stream, size_t length_bytes);

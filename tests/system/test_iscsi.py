@@ -180,9 +180,9 @@ def login_bytes(mac):
     return header + text + bytes(-len(text) % 4)
 
 
-def speak(stage, script, host=None, mac=MAC):
-    """Runs a Python script in a client's namespace; `connect()` and `recv_pdu()` are there. Returns what it printed."""
-    prelude = f"""
+def prelude(mac=MAC):
+    """What every script finds there."""
+    return f"""
 import socket, struct, time
 LOGIN = {login_bytes(mac)!r}
 def connect(address="{SERVER}"):
@@ -205,11 +205,21 @@ def login(s):
     s.sendall(LOGIN)
     header, _ = recv_pdu(s)
     return header[36] << 8 | header[37]
+def login_as(s, number):
+    # Another initiator port: another session beside the first.
+    s.sendall(LOGIN[:13] + bytes([number + 1]) + LOGIN[14:])
+    header, _ = recv_pdu(s)
+    assert header[36:38] == b"\\0\\0"
 def nop(s, cmd_sn=1):
     s.sendall(struct.pack(">BB6x8xIIII16x", 0x40, 0x80, 7, 0xffffffff, cmd_sn, 0))
     return recv_pdu(s)[0][0]
 """
-    return stage.lab.run_in(host or stage.client, "/usr/bin/python3", "-c", prelude + script, timeout=60).stdout.strip()
+
+
+def speak(stage, script, host=None, mac=MAC):
+    """Runs a Python script in a client's namespace; `connect()` and `recv_pdu()` are there. Returns what it printed."""
+    return stage.lab.run_in(host or stage.client, "/usr/bin/python3", "-c", prelude(mac) + script,
+                            timeout=60).stdout.strip()
 
 
 COMMAND = """

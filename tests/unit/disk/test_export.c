@@ -38,7 +38,7 @@ static int setup(void **state)
     assert_int_equal(store_volume_open(store, "disk", &volume), 0);
     uint8_t zeros[8192] = {0};
     const struct iovec vec = {.iov_base = zeros, .iov_len = sizeof(zeros)};
-    assert_int_equal(volume_write(volume, &vec, 1, 4 << 20, false), 0);
+    assert_int_equal(volume_write(volume, &vec, 1, 4 << 20, false, VOLUME_MAY_WAIT), 0);
     assert_int_equal(volume_discard(volume, 5 << 20, 1 << 20), 0);
     run("truncate -s 64M disk.img && fallocate -p -o 4M -l 8K disk.img && fallocate -p -o 5M -l 1M disk.img");
     return 0;

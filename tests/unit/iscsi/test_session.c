@@ -245,6 +245,89 @@ static void a_short_read_does_not_wait_for_a_long_one(void **state)
     assert_int_equal(hear_pdu(f).task_tag, 1);
 }
 
+static void a_page_does_not_wait_for_a_stream(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int i = 0; i < 4; i++)
+        say(f, PDU_FINAL | PDU_READ, 1 << 20, READ_10(0, 2048));
+    hear_pdu(f);
+    say(f, PDU_FINAL | PDU_READ, 4096, READ_10(0, 8));
+    assert_int_equal(hear_pdu(f).task_tag, 5);
+    assert_int_equal(hear_pdu(f).task_tag, 2);
+}
+
+static void a_stream_is_not_kept_waiting_for_ever(void **state)
+{
+    struct fixture *f = *state;
+    unsigned turn = 0;
+
+    say(f, PDU_FINAL | PDU_READ, 1 << 20, READ_10(0, 2048));
+    for (int i = 0; i < 2 * SESSION_SHORT_TURNS; i++)
+        say(f, PDU_FINAL | PDU_READ, 512, READ_10(0, 1));
+    while (hear_pdu(f).task_tag != 1)
+        turn++;
+    assert_int_equal(turn, SESSION_SHORT_TURNS);
+    assert_int_not_equal(hear_pdu(f).task_tag, 1);
+}
+
+/* Nothing is in memory: each read goes to a worker, as many as the session may have. */
+static unsigned send_elsewhere(struct fixture *f, struct task **tasks)
+{
+    struct session_output out;
+    unsigned count = 0;
+
+    while (session_next(&f->session, &out) && out.read)
+        if (session_read_elsewhere(&f->session, out.task))
+            tasks[count++] = out.task;
+    return count;
+}
+
+static void reads_that_workers_bring_are_bounded(void **state)
+{
+    enum { READS = 40, MOST = SESSION_PIECES_MAX_BYTES / TASK_PIECE_BYTES };
+    struct fixture *f = *state;
+    struct task *tasks[READS];
+    atomic_size_t all = 0;
+    unsigned answered = 0;
+
+    f->session.buffered_in_all = &all;
+    for (int i = 0; i < READS; i++)
+        say(f, PDU_FINAL | PDU_READ, TASK_PIECE_BYTES, READ_10(0, TASK_PIECE_BYTES / 512));
+    for (unsigned left = READS; left > 0;) {
+        unsigned count = send_elsewhere(f, tasks);
+        assert_in_range(count, 1, MOST);
+        assert_int_equal(all, count * TASK_PIECE_BYTES);
+        for (unsigned i = 0; i < count; i++)
+            session_read_done(&f->session, tasks[i]);
+        struct session_output out;
+        while (session_next(&f->session, &out) && !out.read) {
+            answered += out.has_status;
+            session_sent(&f->session, &out);
+        }
+        left -= count;
+    }
+    assert_int_equal(answered, READS);
+    assert_int_equal(all, 0);
+    hear_nothing(f);
+}
+
+static void without_memory_for_any_piece_a_read_is_to_be_tried_later(void **state)
+{
+    struct fixture *f = *state;
+    struct session_output out;
+    atomic_size_t all = SESSIONS_BUFFERED_MAX_BYTES;
+
+    f->session.buffered_in_all = &all;
+    say(f, PDU_FINAL | PDU_READ, 4096, READ_10(0, 8));
+    assert_true(session_next(&f->session, &out) && out.read);
+    assert_false(session_read_elsewhere(&f->session, out.task));
+    struct pdu pdu = hear_pdu(f);
+    assert_int_equal(pdu.opcode, PDU_SCSI_RESPONSE);
+    assert_int_equal(pdu.detail[1], SCSI_BUSY);
+    hear_nothing(f);
+}
+
 static void a_read_that_fails_half_way_ends_with_its_status(void **state)
 {
     struct fixture *f = *state;
@@ -267,11 +350,10 @@ static void a_read_may_be_done_elsewhere(void **state)
 
     say(f, PDU_FINAL | PDU_READ, 4096, READ_10(0, 8));
     assert_true(session_next(&f->session, &out) && out.read);
-    session_read_elsewhere(&f->session, out.task);
+    assert_true(session_read_elsewhere(&f->session, out.task));
+    assert_int_equal(out.task->piece_bytes, 4096);
     hear_nothing(f);
-    out.task->piece = xcalloc(1, 4096);
     out.task->piece[5] = 0x99;
-    out.task->piece_bytes = 4096;
     session_read_done(&f->session, out.task);
     assert_true(session_next(&f->session, &out) && !out.read);
     assert_int_equal(out.data[5], 0x99);
@@ -704,6 +786,10 @@ int main(void)
         WITH_SESSION(a_long_read_is_cut_at_segments_and_bursts),
         WITH_SESSION(segments_that_are_no_sectors_are_rounded),
         WITH_SESSION(a_short_read_does_not_wait_for_a_long_one),
+        WITH_SESSION(a_page_does_not_wait_for_a_stream),
+        WITH_SESSION(a_stream_is_not_kept_waiting_for_ever),
+        WITH_SESSION(reads_that_workers_bring_are_bounded),
+        WITH_SESSION(without_memory_for_any_piece_a_read_is_to_be_tried_later),
         WITH_SESSION(a_read_that_fails_half_way_ends_with_its_status),
         WITH_SESSION(a_read_may_be_done_elsewhere),
         WITH_SESSION(residuals),
