@@ -276,7 +276,8 @@ static void the_way_to_boot_survives_the_migration(void **state)
     }
     assert_int_equal(
         sqlite3_exec(db,
-                     "INSERT INTO image VALUES (1, 'debian', 'i', 4096, 0, '', '', '{}');"
+                     "INSERT INTO image (id, name, version, comment, volume, size_bytes, created_seconds, source_sha256, sha256, report)"
+                     " VALUES (1, 'debian', 1, '', 'i', 4096, 0, '', '', '{}');"
                      "INSERT INTO machine (name, mac, serial, address, boot, image_id, volume, size_bytes,"
                      " created_seconds) VALUES ('pi-001', 'dc:a6:32:00:00:01', 0, 0, 'disk', 1, 'a', 4096, 0),"
                      " ('pi-002', 'dc:a6:32:00:00:02', 0, 0, 'san', 1, 'b', 4096, 0)",

@@ -43,7 +43,7 @@ static void a_bad_value_is_refused_with_a_sentence(void **state)
         {SETTING_BOOT, SETTING_FROM_DEFAULTS, "san", NULL},
         {SETTING_BOOT, SETTING_FROM_MACHINE, "usb", "boot: \"usb\" is not a way to boot: disk"},
         {SETTING_IMAGE, SETTING_FROM_GROUP, "raspios-13", NULL},
-        {SETTING_IMAGE, SETTING_FROM_GROUP, "../x", "image: \"../x\" is not the name of an image"},
+        {SETTING_IMAGE, SETTING_FROM_GROUP, "../x", "image: \"../x\" is not an image"},
         {SETTING_IMAGE, SETTING_FROM_MACHINE, "raspios", "image: is settled when a machine is added"},
         {SETTING_CMDLINE_ADD, SETTING_FROM_MACHINE, "a=\"b c\" d", NULL},
         {SETTING_CMDLINE_ADD, SETTING_FROM_MACHINE, " ", NULL},
