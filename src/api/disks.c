@@ -22,10 +22,11 @@ enum {
 
 static json_t *disk_json(const struct machine *machine, const struct machine_disk *disk)
 {
-    return json_pack("{s:s, s:i, s:s, s:I, s:b, s:o, s:b, s:I}", "machine", machine->name, "lun",
+    return json_pack("{s:s, s:i, s:s, s:I, s:b, s:o, s:I, s:b, s:I}", "machine", machine->name, "lun",
                      (int)disk->lun, "name", disk->name, "size_bytes", (json_int_t)disk->size_bytes,
-                     "read_only", (int)disk->read_only, "image", json_text(disk->image), "shared",
-                     (int)disk->shared, "created", (json_int_t)disk->created_seconds);
+                     "read_only", (int)disk->read_only, "image", json_text(disk->image), "image_version",
+                     (json_int_t)disk->image_version, "shared", (int)disk->shared, "created",
+                     (json_int_t)disk->created_seconds);
 }
 
 json_t *disks_json(const struct machine *machine)
@@ -120,10 +121,12 @@ static int read_size(struct wanted_disk *wanted, const json_t *value, struct err
 
 static int read_image(struct wanted_disk *wanted, const json_t *value, struct error *error)
 {
-    if (!json_is_string(value) || !is_valid_name(json_string_value(value)))
-        return error_set(error, -EINVAL, "image: must be the name of an image (see farboot image list)");
-    COPY_STRING(wanted->disk.image, json_string_value(value));
-    return 0;
+    struct machine_disk *disk = &wanted->disk;
+
+    if (json_is_string(value) &&
+        image_name_parse(json_string_value(value), disk->image, &disk->image_version))
+        return 0;
+    return error_set(error, -EINVAL, "image: must be the name of an image (see farboot image list)");
 }
 
 static int read_writable(struct wanted_disk *wanted, const json_t *value, struct error *error)
@@ -256,11 +259,13 @@ static int choose_source(struct api_call *call, const struct catalog_snapshot *s
 {
     struct machine_disk *disk = &wanted->disk;
 
-    *image = *disk->image ? catalog_image_by_name(snapshot, disk->image) : NULL;
+    *image = *disk->image ? catalog_image_version(snapshot, disk->image, disk->image_version) : NULL;
     if (*disk->image && !*image)
-        return error_set(&call->error, -ENOENT, "%s: no such image (see farboot image list)", disk->image);
+        return error_set(&call->error, -ENOENT, "%s: no such image (see farboot image list)",
+                         json_string_value(json_object_get(call->body, "image")));
     if (*image) {
         disk->image_id = (*image)->id;
+        disk->image_version = (*image)->version;
         return wanted->writable || disk->read_only ? copy_image(call, *image, wanted)
                                                    : share_image(call, machine, *image, wanted);
     }

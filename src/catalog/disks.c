@@ -12,6 +12,7 @@ static void read_disk(sqlite3_stmt *row, struct machine_disk *disk)
         .size_bytes = column_u64(row, 8),
         .read_only = column_u64(row, 9) != 0,
         .created_seconds = column_u64(row, 10),
+        .image_version = (uint32_t)column_u64(row, 11),
     };
     COPY_STRING(disk->name, column_text(row, 3));
     COPY_STRING(disk->volume, column_text(row, 5));
@@ -21,9 +22,9 @@ static void read_disk(sqlite3_stmt *row, struct machine_disk *disk)
 int disks_load(sqlite3 *db, struct machine *machines, size_t count)
 {
     CLEANUP_STATEMENT sqlite3_stmt *row = database_prepare(
-        db, "SELECT d.machine_id, d.id, d.lun, d.name, d.volume IS NULL, coalesce(d.volume, i.volume), "
-            "d.image_id, i.name,"
-            " d.size_bytes, d.read_only, d.created_seconds FROM disk d JOIN machine m ON m.id = d.machine_id"
+        db, "SELECT d.machine_id, d.id, d.lun, d.name, d.volume IS NULL, coalesce(d.volume, i.volume),"
+            " d.image_id, i.name, d.size_bytes, d.read_only, d.created_seconds, i.version FROM disk d JOIN "
+            "machine m ON m.id = d.machine_id"
             " LEFT JOIN image i ON i.id = d.image_id ORDER BY m.name, d.lun");
     size_t at = 0;
     int step;
