@@ -22,9 +22,11 @@ enum {
 
 static json_t *disk_json(const struct machine *machine, const struct machine_disk *disk)
 {
-    return json_pack("{s:s, s:i, s:s, s:I, s:b, s:o, s:b, s:I}", "machine", machine->name, "lun", (int)disk->lun, "name",
-                     disk->name, "size_bytes", (json_int_t)disk->size_bytes, "read_only", (int)disk->read_only, "image",
-                     json_text(disk->image), "shared", (int)disk->shared, "created", (json_int_t)disk->created_seconds);
+    return json_pack("{s:s, s:i, s:s, s:I, s:b, s:o, s:I, s:b, s:I}", "machine", machine->name, "lun",
+                     (int)disk->lun, "name", disk->name, "size_bytes", (json_int_t)disk->size_bytes,
+                     "read_only", (int)disk->read_only, "image", json_text(disk->image), "image_version",
+                     (json_int_t)disk->image_version, "shared", (int)disk->shared, "created",
+                     (json_int_t)disk->created_seconds);
 }
 
 json_t *disks_json(const struct machine *machine)
@@ -50,8 +52,8 @@ void disks_add_space(struct store *store, const struct machine *machine, json_t 
 
 void disks_get(struct api_call *call)
 {
-    CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot =
-        catalog_read(call->api->options.catalog);
+    CLEANUP(cleanup_catalog_snapshot)
+    const struct catalog_snapshot *snapshot = catalog_read(call->api->options.catalog);
     json_t *all = json_array();
     size_t count;
     const struct machine *machines = catalog_machines(snapshot, &count);
@@ -66,8 +68,8 @@ void disks_get(struct api_call *call)
 
 void machine_disks_get(struct api_call *call)
 {
-    CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot =
-        catalog_read(call->api->options.catalog);
+    CLEANUP(cleanup_catalog_snapshot)
+    const struct catalog_snapshot *snapshot = catalog_read(call->api->options.catalog);
     const struct machine *machine = call_find_machine(call, snapshot);
 
     if (!machine)
@@ -88,16 +90,19 @@ struct wanted_disk {
 static int read_name(struct wanted_disk *wanted, const json_t *value, struct error *error)
 {
     if (!json_is_string(value) || !is_valid_name(json_string_value(value)))
-        return error_set(error, -EINVAL, "name: must be letters, digits, '-', '_' and '.', beginning with a letter or "
-                                         "digit, at most 63");
+        return error_set(error, -EINVAL,
+                         "name: must be letters, digits, '-', '_' and '.', beginning with a letter or "
+                         "digit, at most 63");
     COPY_STRING(wanted->disk.name, json_string_value(value));
     return 0;
 }
 
 static int read_lun(struct wanted_disk *wanted, const json_t *value, struct error *error)
 {
-    if (!json_is_integer(value) || json_integer_value(value) < 1 || json_integer_value(value) > MACHINE_DISKS_MAX)
-        return error_set(error, -EINVAL, "lun: must be a number from 1 to %d; 0 is the disk that the machine boots from",
+    if (!json_is_integer(value) || json_integer_value(value) < 1 ||
+        json_integer_value(value) > MACHINE_DISKS_MAX)
+        return error_set(error, -EINVAL,
+                         "lun: must be a number from 1 to %d; 0 is the disk that the machine boots from",
                          MACHINE_DISKS_MAX);
     wanted->disk.lun = (unsigned)json_integer_value(value);
     return 0;
@@ -116,10 +121,12 @@ static int read_size(struct wanted_disk *wanted, const json_t *value, struct err
 
 static int read_image(struct wanted_disk *wanted, const json_t *value, struct error *error)
 {
-    if (!json_is_string(value) || !is_valid_name(json_string_value(value)))
-        return error_set(error, -EINVAL, "image: must be the name of an image (see farboot image list)");
-    COPY_STRING(wanted->disk.image, json_string_value(value));
-    return 0;
+    struct machine_disk *disk = &wanted->disk;
+
+    if (json_is_string(value) &&
+        image_name_parse(json_string_value(value), disk->image, &disk->image_version))
+        return 0;
+    return error_set(error, -EINVAL, "image: must be the name of an image (see farboot image list)");
 }
 
 static int read_writable(struct wanted_disk *wanted, const json_t *value, struct error *error)
@@ -180,7 +187,8 @@ static int check_name(struct api_call *call, const struct machine *machine, cons
     if (!*name)
         return error_set(&call->error, -EINVAL, "name: is needed to add a disk");
     if (machine_disk_by_name(machine, name))
-        return error_set(&call->error, -EEXIST, "%s: has a disk %s already; choose another name", machine->name, name);
+        return error_set(&call->error, -EEXIST, "%s: has a disk %s already; choose another name",
+                         machine->name, name);
     return 0;
 }
 
@@ -190,14 +198,15 @@ static int choose_lun(struct api_call *call, const struct machine *machine, stru
     const struct machine_disk *other = disk->lun ? machine_disk_by_lun(machine, disk->lun) : NULL;
 
     if (other)
-        return error_set(&call->error, -EEXIST, "%s: LUN %u is its disk %s already", machine->name, disk->lun, other->name);
+        return error_set(&call->error, -EEXIST, "%s: LUN %u is its disk %s already", machine->name, disk->lun,
+                         other->name);
     for (unsigned lun = 1; !disk->lun && lun <= MACHINE_DISKS_MAX; lun++) {
         if (!machine_disk_by_lun(machine, lun))
             disk->lun = lun;
     }
     return disk->lun ? 0
-                     : error_set(&call->error, -ENOSPC, "%s: a machine has at most %d further disks", machine->name,
-                                 MACHINE_DISKS_MAX);
+                     : error_set(&call->error, -ENOSPC, "%s: a machine has at most %d further disks",
+                                 machine->name, MACHINE_DISKS_MAX);
 }
 
 /* Two LUNs with one serial number are two ways to one disk, to an initiator. */
@@ -206,8 +215,8 @@ static int check_not_twice(struct api_call *call, const struct machine *machine,
     for (unsigned i = 0; i < machine->disk_count; i++) {
         const struct machine_disk *disk = &machine->disks[i];
         if (disk->shared && disk->image_id == image->id)
-            return error_set(&call->error, -EEXIST, "%s: sees the image %s as its disk %s already", machine->name,
-                             image->name, disk->name);
+            return error_set(&call->error, -EEXIST, "%s: sees the image %s as its disk %s already",
+                             machine->name, image->name, disk->name);
     }
     return 0;
 }
@@ -218,8 +227,9 @@ static int share_image(struct api_call *call, const struct machine *machine, con
     struct machine_disk *disk = &wanted->disk;
 
     if (wanted->has_size)
-        return error_set(&call->error, -EINVAL, "%s: an image that is shared has its own size; --writable makes a copy of "
-                                                "it that may be larger",
+        return error_set(&call->error, -EINVAL,
+                         "%s: an image that is shared has its own size; --writable makes a copy of "
+                         "it that may be larger",
                          disk->name);
     disk->shared = true;
     disk->read_only = true;
@@ -237,27 +247,31 @@ static int copy_image(struct api_call *call, const struct image *image, struct w
         disk->size_bytes = image->size_bytes;
     if (disk->size_bytes >= image->size_bytes)
         return 0;
-    return error_set(&call->error, -EINVAL, "%s: a disk of %s cannot hold the image %s, which needs %s", disk->name,
-                     format_size(size, sizeof(size), disk->size_bytes), image->name,
+    return error_set(&call->error, -EINVAL, "%s: a disk of %s cannot hold the image %s, which needs %s",
+                     disk->name, format_size(size, sizeof(size), disk->size_bytes), image->name,
                      format_size(least, sizeof(least), image->size_bytes));
 }
 
 /* Fills in what follows from the image, if it has one. */
-static int choose_source(struct api_call *call, const struct catalog_snapshot *snapshot, const struct machine *machine,
-                         struct wanted_disk *wanted, const struct image **image)
+static int choose_source(struct api_call *call, const struct catalog_snapshot *snapshot,
+                         const struct machine *machine, struct wanted_disk *wanted,
+                         const struct image **image)
 {
     struct machine_disk *disk = &wanted->disk;
 
-    *image = *disk->image ? catalog_image_by_name(snapshot, disk->image) : NULL;
+    *image = *disk->image ? catalog_image_version(snapshot, disk->image, disk->image_version) : NULL;
     if (*disk->image && !*image)
-        return error_set(&call->error, -ENOENT, "%s: no such image (see farboot image list)", disk->image);
+        return error_set(&call->error, -ENOENT, "%s: no such image (see farboot image list)",
+                         json_string_value(json_object_get(call->body, "image")));
     if (*image) {
         disk->image_id = (*image)->id;
+        disk->image_version = (*image)->version;
         return wanted->writable || disk->read_only ? copy_image(call, *image, wanted)
                                                    : share_image(call, machine, *image, wanted);
     }
     if (!wanted->has_size)
-        return error_set(&call->error, -EINVAL, "%s: say how large it is (--size 20G) or which image it is (--image IMAGE)",
+        return error_set(&call->error, -EINVAL,
+                         "%s: say how large it is (--size 20G) or which image it is (--image IMAGE)",
                          disk->name);
     return 0;
 }
@@ -275,7 +289,8 @@ static void renew_disks(struct api *api, const struct machine *machine)
 /* ---- adding ---- */
 
 /* Its first state gets no name: a disk that came later than the machine is in none of its snapshots. */
-static int make_volume(struct store *store, const struct image *image, const struct machine_disk *disk, struct error *error)
+static int make_volume(struct store *store, const struct image *image, const struct machine_disk *disk,
+                       struct error *error)
 {
     if (!image)
         return store_volume_create(store, disk->volume, disk->size_bytes, error);
@@ -308,13 +323,15 @@ static int create_disk(struct api_call *call, const struct machine *machine, con
 static void add_under_lock(struct api_call *call, struct wanted_disk *wanted)
 {
     struct api *api = call->api;
-    CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot = catalog_read(api->options.catalog);
+    CLEANUP(cleanup_catalog_snapshot)
+    const struct catalog_snapshot *snapshot = catalog_read(api->options.catalog);
     const struct machine *machine = call_find_machine(call, snapshot);
     struct machine_disk *disk = &wanted->disk;
     const struct image *image;
 
     if (!machine || check_name(call, machine, disk->name) < 0 || choose_lun(call, machine, disk) < 0 ||
-        choose_source(call, snapshot, machine, wanted, &image) < 0 || create_disk(call, machine, image, disk) < 0)
+        choose_source(call, snapshot, machine, wanted, &image) < 0 ||
+        create_disk(call, machine, image, disk) < 0)
         return;
     renew_disks(api, machine);
     api_tell(api, machine, "disk.added", "disk %s was added as LUN %u", disk->name, disk->lun);
@@ -337,8 +354,8 @@ void disk_add(struct api_call *call)
 /* A file system that is mounted would not bear it. */
 void disk_set_check(struct api_call *call)
 {
-    CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot =
-        catalog_read(call->api->options.catalog);
+    CLEANUP(cleanup_catalog_snapshot)
+    const struct catalog_snapshot *snapshot = catalog_read(call->api->options.catalog);
     const struct machine *machine = call_find_machine(call, snapshot);
     const struct machine_disk *disk = machine ? find_disk(call, machine) : NULL;
     char text[INET_TEXT_SIZE];
@@ -346,9 +363,10 @@ void disk_set_check(struct api_call *call)
 
     if (disk && !disk->read_only && json_is_true(json_object_get(call->body, "read_only")) &&
         api_disk_users(call->api, machine->id, &address) > 0)
-        error_set(&call->error, -EBUSY,
-                  "%s: its disk %s cannot become read-only while it is in use by %s: shut the machine down first",
-                  machine->name, disk->name, inet_format(text, address));
+        error_set(
+            &call->error, -EBUSY,
+            "%s: its disk %s cannot become read-only while it is in use by %s: shut the machine down first",
+            machine->name, disk->name, inet_format(text, address));
 }
 
 static int check_change(struct api_call *call, const struct machine *machine, const struct machine_disk *old,
@@ -360,17 +378,19 @@ static int check_change(struct api_call *call, const struct machine *machine, co
         return call->error.code;
     if (old->shared && (wanted->size_bytes != old->size_bytes || !wanted->read_only))
         return error_set(&call->error, -EINVAL,
-                         "%s: its disk %s is the image %s itself, which never changes; for a copy of it, remove the disk and "
+                         "%s: its disk %s is the image %s itself, which never changes; for a copy of it, "
+                         "remove the disk and "
                          "add it again with --image %s --writable",
                          machine->name, old->name, old->image, old->image);
     if (wanted->size_bytes < old->size_bytes)
-        return error_set(&call->error, -EINVAL, "%s: its disk %s has %s and cannot become smaller", machine->name, old->name,
-                         format_size(size, sizeof(size), old->size_bytes));
+        return error_set(&call->error, -EINVAL, "%s: its disk %s has %s and cannot become smaller",
+                         machine->name, old->name, format_size(size, sizeof(size), old->size_bytes));
     return 0;
 }
 
 /* The record first, as with machines. */
-static int update_disk(struct api_call *call, const struct machine_disk *old, const struct machine_disk *wanted)
+static int update_disk(struct api_call *call, const struct machine_disk *old,
+                       const struct machine_disk *wanted)
 {
     const struct api_options *options = &call->api->options;
     int r = catalog_disk_update(options->catalog, wanted, &call->error);
@@ -386,7 +406,8 @@ static int update_disk(struct api_call *call, const struct machine_disk *old, co
 static void set_under_lock(struct api_call *call)
 {
     struct api *api = call->api;
-    CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot = catalog_read(api->options.catalog);
+    CLEANUP(cleanup_catalog_snapshot)
+    const struct catalog_snapshot *snapshot = catalog_read(api->options.catalog);
     const struct machine *machine = call_find_machine(call, snapshot);
     const struct machine_disk *old = machine ? find_disk(call, machine) : NULL;
 
@@ -419,8 +440,8 @@ static bool is_forced(const struct api_call *call)
 
 void disk_remove_check(struct api_call *call)
 {
-    CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot =
-        catalog_read(call->api->options.catalog);
+    CLEANUP(cleanup_catalog_snapshot)
+    const struct catalog_snapshot *snapshot = catalog_read(call->api->options.catalog);
     const struct machine *machine = call_find_machine(call, snapshot);
     const struct machine_disk *disk = machine ? find_disk(call, machine) : NULL;
     char text[INET_TEXT_SIZE];
@@ -428,13 +449,14 @@ void disk_remove_check(struct api_call *call)
 
     if (disk && !is_forced(call) && api_disk_users(call->api, machine->id, &address) > 0)
         error_set(&call->error, -EBUSY,
-                  "%s: its disk %s cannot be removed while it is in use by %s (use --force to take it away from the running "
+                  "%s: its disk %s cannot be removed while it is in use by %s (use --force to take it away "
+                  "from the running "
                   "machine)",
                   machine->name, disk->name, inet_format(text, address));
 }
 
-/* Its record is gone, so nobody opens it any more; whoever has it lets go of it when his commands have ended, or is cut
- * off. What stays is swept at the next start. */
+/* Its record is gone, so nobody opens it any more; whoever has it lets go of it when his commands have ended,
+ * or is cut off. What stays is swept at the next start. */
 static void delete_volume(struct api *api, const struct machine *machine, const struct machine_disk *disk)
 {
     const struct api_options *options = &api->options;
@@ -454,15 +476,15 @@ static void delete_volume(struct api *api, const struct machine *machine, const 
         usleep(TRY_AGAIN_MS * 1000);
     }
     if (error.code)
-        log_warning("%s: the space of its removed disk %s is given back at the next start: %s", machine->name, disk->name,
-                    error.text);
+        log_warning("%s: the space of its removed disk %s is given back at the next start: %s", machine->name,
+                    disk->name, error.text);
 }
 
 /* True with copies of both when the record is gone. */
 static bool forget_under_lock(struct api_call *call, struct machine *machine, struct machine_disk *disk)
 {
-    CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot =
-        catalog_read(call->api->options.catalog);
+    CLEANUP(cleanup_catalog_snapshot)
+    const struct catalog_snapshot *snapshot = catalog_read(call->api->options.catalog);
     const struct machine *found = call_find_machine(call, snapshot);
     const struct machine_disk *found_disk = found ? find_disk(call, found) : NULL;
 

@@ -12,6 +12,7 @@ static void read_disk(sqlite3_stmt *row, struct machine_disk *disk)
         .size_bytes = column_u64(row, 8),
         .read_only = column_u64(row, 9) != 0,
         .created_seconds = column_u64(row, 10),
+        .image_version = (uint32_t)column_u64(row, 11),
     };
     COPY_STRING(disk->name, column_text(row, 3));
     COPY_STRING(disk->volume, column_text(row, 5));
@@ -21,8 +22,9 @@ static void read_disk(sqlite3_stmt *row, struct machine_disk *disk)
 int disks_load(sqlite3 *db, struct machine *machines, size_t count)
 {
     CLEANUP_STATEMENT sqlite3_stmt *row = database_prepare(
-        db, "SELECT d.machine_id, d.id, d.lun, d.name, d.volume IS NULL, coalesce(d.volume, i.volume), d.image_id, i.name,"
-            " d.size_bytes, d.read_only, d.created_seconds FROM disk d JOIN machine m ON m.id = d.machine_id"
+        db, "SELECT d.machine_id, d.id, d.lun, d.name, d.volume IS NULL, coalesce(d.volume, i.volume),"
+            " d.image_id, i.name, d.size_bytes, d.read_only, d.created_seconds, i.version FROM disk d JOIN "
+            "machine m ON m.id = d.machine_id"
             " LEFT JOIN image i ON i.id = d.image_id ORDER BY m.name, d.lun");
     size_t at = 0;
     int step;
@@ -39,8 +41,9 @@ int disks_load(sqlite3 *db, struct machine *machines, size_t count)
 int disks_insert(sqlite3 *db, uint64_t machine_id, struct machine_disk *disk)
 {
     CLEANUP_STATEMENT sqlite3_stmt *statement = database_prepare(
-        db, "INSERT INTO disk (machine_id, lun, name, volume, image_id, size_bytes, read_only, created_seconds)"
-            " VALUES (?1, ?2, ?3, nullif(?4, ''), nullif(?5, 0), ?6, ?7, ?8)");
+        db,
+        "INSERT INTO disk (machine_id, lun, name, volume, image_id, size_bytes, read_only, created_seconds)"
+        " VALUES (?1, ?2, ?3, nullif(?4, ''), nullif(?5, 0), ?6, ?7, ?8)");
 
     bind_u64(statement, 1, machine_id);
     bind_u64(statement, 2, disk->lun);
@@ -95,10 +98,11 @@ int disks_delete(sqlite3 *db, uint64_t id, uint64_t now_seconds)
 {
     int r = remember(db, id, now_seconds);
 
-    r = r ?: run_with_id(db,
-                         "INSERT OR IGNORE INTO pending_volume (name)"
-                         " SELECT volume FROM disk WHERE id = ?1 AND volume IS NOT NULL",
-                         id);
+    r = r
+            ?: run_with_id(db,
+                           "INSERT OR IGNORE INTO pending_volume (name)"
+                           " SELECT volume FROM disk WHERE id = ?1 AND volume IS NOT NULL",
+                           id);
     return r ?: run_with_id(db, "DELETE FROM disk WHERE id = ?1", id);
 }
 
@@ -115,8 +119,9 @@ int disks_delete_all(sqlite3 *db, uint64_t machine_id)
 
 int disks_load_removed(sqlite3 *db, uint64_t machine_id, struct removed_disk **disks, size_t *count)
 {
-    CLEANUP_STATEMENT sqlite3_stmt *row = database_prepare(
-        db, "SELECT name, created_seconds, removed_seconds FROM removed_disk WHERE machine_id = ?1 ORDER BY rowid");
+    CLEANUP_STATEMENT sqlite3_stmt *row =
+        database_prepare(db, "SELECT name, created_seconds, removed_seconds FROM removed_disk WHERE "
+                             "machine_id = ?1 ORDER BY rowid");
     int step;
 
     bind_u64(row, 1, machine_id);
@@ -125,7 +130,8 @@ int disks_load_removed(sqlite3 *db, uint64_t machine_id, struct removed_disk **d
     while ((step = sqlite3_step(row)) == SQLITE_ROW) {
         *disks = xrealloc(*disks, *count + 1, sizeof(**disks));
         struct removed_disk *disk = &(*disks)[(*count)++];
-        *disk = (struct removed_disk){.created_seconds = column_u64(row, 1), .removed_seconds = column_u64(row, 2)};
+        *disk = (struct removed_disk){.created_seconds = column_u64(row, 1),
+                                      .removed_seconds = column_u64(row, 2)};
         COPY_STRING(disk->name, column_text(row, 0));
     }
     return step == SQLITE_DONE ? 0 : -EIO;

@@ -7,7 +7,7 @@
 #include "ctl/client.h"
 #include "ctl/table.h"
 
-/* "/v1/machines/MACHINE/disks", and with "/NAME" behind it when `name` is not NULL. False, with a complaint. */
+/* "/v1/machines/MACHINE/disks", and with "/NAME" behind it when `name` is not NULL. False if it is none. */
 static bool disk_path(char path[CLIENT_PATH_SIZE], const char *machine, const char *name)
 {
     char machine_path[CLIENT_PATH_SIZE];
@@ -20,7 +20,8 @@ static bool disk_path(char path[CLIENT_PATH_SIZE], const char *machine, const ch
     }
     if (!client_path(machine_path, "machines", machine))
         return false;
-    int length = snprintf(path, CLIENT_PATH_SIZE, "%s/disks%s%s", machine_path, name ? "/" : "", name ? name : "");
+    int length =
+        snprintf(path, CLIENT_PATH_SIZE, "%s/disks%s%s", machine_path, name ? "/" : "", name ? name : "");
     return length < CLIENT_PATH_SIZE;
 }
 
@@ -73,8 +74,8 @@ static bool is_contradiction(const struct arguments *arguments)
 }
 
 /* Asks and, without --json, lets `tell` say what came back. */
-static int ask_and_tell(const struct arguments *arguments, const char *method, const char *path, const json_t *body,
-                        void (*tell)(const json_t *reply))
+static int ask_and_tell(const struct arguments *arguments, const char *method, const char *path,
+                        const json_t *body, void (*tell)(const json_t *reply))
 {
     json_t *reply;
     int status = client_ask(arguments->socket, method, path, body, &reply);
@@ -105,21 +106,24 @@ static void tell_disk(const json_t *disk)
 
     printf("%s: LUN %llu is %s, %s%s%s, %s\n", json_member_text(disk, "machine"),
            (unsigned long long)json_member_u64(disk, "lun"), json_member_text(disk, "name"),
-           format_size(size, sizeof(size), json_member_u64(disk, "size_bytes")), *image ? " from " : "", image,
-           access_word(disk));
+           format_size(size, sizeof(size), json_member_u64(disk, "size_bytes")), *image ? " from " : "",
+           image, access_word(disk));
 }
 
 int disk_add_command(const struct arguments *arguments)
 {
-    bool writable = arguments_value(arguments, "--writable"), read_only = arguments_value(arguments, "--read-only");
+    bool writable = arguments_value(arguments, "--writable");
+    bool read_only = arguments_value(arguments, "--read-only");
     char path[CLIENT_PATH_SIZE];
     json_t *body = json_pack("{s:b, s:b}", "writable", (int)writable, "read_only", (int)read_only);
     int status = CTL_EXIT_USAGE;
 
     if (!is_contradiction(arguments) && disk_path(path, arguments->operands[0], NULL) &&
         put_text(body, "name", "NAME", arguments->operands[1]) &&
-        put_text(body, "image", "--image", arguments_value(arguments, "--image")) && put_size(arguments, body) &&
-        put_number(body, "lun", "--lun", arguments_value(arguments, "--lun"), parse_lun, "not a number from 1 to 7"))
+        put_text(body, "image", "--image", arguments_value(arguments, "--image")) &&
+        put_size(arguments, body) &&
+        put_number(body, "lun", "--lun", arguments_value(arguments, "--lun"), parse_lun,
+                   "not a number from 1 to 7"))
         status = ask_and_tell(arguments, "POST", path, body, tell_disk);
     json_decref(body);
     return status;
@@ -127,7 +131,8 @@ int disk_add_command(const struct arguments *arguments)
 
 int disk_set_command(const struct arguments *arguments)
 {
-    bool writable = arguments_value(arguments, "--writable"), read_only = arguments_value(arguments, "--read-only");
+    bool writable = arguments_value(arguments, "--writable");
+    bool read_only = arguments_value(arguments, "--read-only");
     char path[CLIENT_PATH_SIZE];
     json_t *body = json_object();
     int status = CTL_EXIT_USAGE;
@@ -139,7 +144,8 @@ int disk_set_command(const struct arguments *arguments)
         if (json_object_size(body) > 0)
             status = ask_and_tell(arguments, "PATCH", path, body, tell_disk);
         else
-            fprintf(stderr, "farboot: %s: nothing to change: say what, for example --size 40G\n", arguments->operands[1]);
+            fprintf(stderr, "farboot: %s: nothing to change: say what, for example --size 40G\n",
+                    arguments->operands[1]);
     }
     json_decref(body);
     return status;
@@ -160,7 +166,8 @@ static void print_list(const json_t *reply)
     char size[16], lun[4];
     size_t i;
 
-    json_array_foreach(list, i, disk) {
+    json_array_foreach(list, i, disk)
+    {
         snprintf(lun, sizeof(lun), "%u", (unsigned)json_member_u64(disk, "lun") % 100);
         table_cell(table, json_member_text(disk, "machine"));
         table_cell(table, lun);
@@ -171,7 +178,8 @@ static void print_list(const json_t *reply)
     }
     table_print(table, stdout);
     if (json_array_size(list) == 0)
-        fprintf(stderr, "no disks beside those that machines boot from; add one: farboot disk add MACHINE NAME --size SIZE\n");
+        fprintf(stderr, "no disks beside those that machines boot from; add one: farboot disk add MACHINE "
+                        "NAME --size SIZE\n");
 }
 
 int disk_list_command(const struct arguments *arguments)
@@ -193,7 +201,8 @@ int disk_remove_command(const struct arguments *arguments)
 
     if (!disk_path(path, machine, name))
         return CTL_EXIT_USAGE;
-    snprintf(forced_path, sizeof(forced_path), "%s%s", path, arguments_value(arguments, "--force") ? "?force=1" : "");
+    snprintf(forced_path, sizeof(forced_path), "%s%s", path,
+             arguments_value(arguments, "--force") ? "?force=1" : "");
     int status = client_ask(arguments->socket, "DELETE", forced_path, NULL, &reply);
     if (status == CTL_EXIT_OK)
         printf("%s: disk %s removed\n", machine, name);

@@ -29,6 +29,7 @@ struct machine_disk {
     char volume[NAME_SIZE]; /* in the store */
     uint64_t image_id;      /* 0: it began empty */
     char image[NAME_SIZE];
+    uint32_t image_version;
     uint64_t size_bytes;
     bool read_only;
     uint64_t created_seconds;

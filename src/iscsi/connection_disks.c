@@ -1,5 +1,6 @@
 /*
- * The disks of a connection: opened at its login, and following what its machine gets and loses while it is logged in.
+ * The disks of a connection: opened at its login, and following what its machine gets and loses while it is
+ * logged in.
  */
 #include "iscsi/connection_parts.h"
 
@@ -13,8 +14,8 @@ static void tell_not_opened(struct connection *c, unsigned lun, const char *volu
 
     log_error("%s: cannot open its volume %s: %s", c->machine.name, volume, strerror(-code));
     if (disk)
-        event_post(&c->loop->service->options.events, &c->machine, NULL, STAGE_NONE, EVENT_WARNING, "disk.missing",
-                   "cannot see its disk %s, LUN %u: %s", disk->name, lun, strerror(-code));
+        event_post(&c->loop->service->options.events, &c->machine, NULL, STAGE_NONE, EVENT_WARNING,
+                   "disk.missing", "cannot see its disk %s, LUN %u: %s", disk->name, lun, strerror(-code));
 }
 
 static int open_disk(struct connection *c, unsigned lun)

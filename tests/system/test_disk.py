@@ -418,6 +418,21 @@ def test_a_kill_leaves_no_disk_without_a_volume_and_no_volume_without_a_disk(sta
     assert volumes(stage) == before
 
 
+def test_a_shared_image_stays_at_its_version(stage, machine, initiator):
+    stage.run("image", "import", stage.lab.directory / "plain.img", "--name", "course")
+    stage.run("disk", "add", machine, "first", "--image", "course")
+    stage.run("image", "import", stage.lab.directory / "tools.img", "--name", "course", "--new-version")
+    stage.run("disk", "add", machine, "newest", "--image", "course")
+    stage.run("disk", "add", "pi-02", "pinned", "--image", "course:1")
+    session = initiator().settle((0, 1, 2))
+    assert session("digest(1)") == sha256(stage.images["plain"])
+    assert session("digest(2)") == sha256(stage.images["tools"])
+    versions = [(d["name"], d["image"], d["image_version"]) for d in stage.farboot.json("disk", "list")["disks"]]
+    assert versions == [("first", "course", 1), ("newest", "course", 2), ("pinned", "course", 1)]
+    assert stage.refused("disk", "add", machine, "x", "--image", "course:9") == "course:9: no such image (see farboot image list)"
+    assert "while machines use it" in stage.refused("image", "remove", "course:1")
+
+
 # ---- refused ----
 
 def test_what_cannot_be_done_is_said(stage, machine):
