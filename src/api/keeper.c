@@ -5,7 +5,8 @@
 
 enum { HOUR_SECONDS = 3600 };
 
-/* When a machine was last looked after, and by which rules: again in another hour, or with other rules. */
+/* When a machine was last looked after, and by which rules: again in another hour, or with other rules, or while a
+ * snapshot is due that had nothing to keep yet. */
 struct looked_after {
     uint64_t machine_id;
     uint64_t hour;
@@ -17,10 +18,14 @@ struct keeper {
     struct loop_timer *timer;
     struct looked_after *machines;
     size_t machine_count;
+    size_t next; /* where among all machines to begin, so that everyone has a turn */
 
     struct work work;
     bool working;
-    uint64_t due[KEEPER_MACHINES_AT_ONCE];
+    struct {
+        uint64_t machine_id;
+        bool waits;
+    } due[KEEPER_MACHINES_AT_ONCE];
     size_t due_count;
 };
 
@@ -51,7 +56,7 @@ void keeper_free(struct keeper *keeper)
 
 /* ---- who is due ---- */
 
-static const struct looked_after *find(const struct keeper *keeper, uint64_t machine_id)
+static struct looked_after *find(const struct keeper *keeper, uint64_t machine_id)
 {
     for (size_t i = 0; i < keeper->machine_count; i++) {
         if (keeper->machines[i].machine_id == machine_id)
@@ -75,15 +80,17 @@ static void choose(struct keeper *keeper)
     size_t count;
     const struct machine *machines = catalog_machines(catalog, &count);
     struct looked_after *list = xcalloc(count, sizeof(*list));
-    size_t kept = 0;
+    size_t kept = 0, begin = keeper->next;
 
-    for (size_t i = 0; i < count; i++) {
-        struct looked_after now = {machines[i].id, hour, keep_rules_of(&machines[i])};
+    for (size_t n = 0; n < count; n++) {
+        const struct machine *machine = &machines[(begin + n) % count];
+        struct looked_after now = {machine->id, hour, keep_rules_of(machine)};
         if (!is_due(keeper, &now)) {
             list[kept++] = now;
         } else if (keeper->due_count < KEEPER_MACHINES_AT_ONCE) {
-            keeper->due[keeper->due_count++] = now.machine_id;
+            keeper->due[keeper->due_count++].machine_id = now.machine_id;
             list[kept++] = now;
+            keeper->next = begin + n + 1;
         }
     }
     free(keeper->machines);
@@ -98,8 +105,8 @@ static void run(struct work *work)
     struct keeper *keeper = CONTAINER_OF(work, struct keeper, work);
 
     for (size_t i = 0; i < keeper->due_count; i++) {
-        points_take_due(keeper->api, keeper->due[i]);
-        points_prune(keeper->api, keeper->due[i]);
+        keeper->due[i].waits = points_take_due(keeper->api, keeper->due[i].machine_id);
+        points_prune(keeper->api, keeper->due[i].machine_id);
     }
 }
 
@@ -109,6 +116,11 @@ static void done(struct work *work)
     struct api *api = keeper->api;
 
     keeper->working = false;
+    for (size_t i = 0; i < keeper->due_count; i++) {
+        struct looked_after *machine = keeper->due[i].waits ? find(keeper, keeper->due[i].machine_id) : NULL;
+        if (machine)
+            machine->hour = 0;
+    }
     api_unref(api);
 }
 

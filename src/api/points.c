@@ -117,29 +117,37 @@ int points_take(struct api *api, uint64_t machine_id, enum keep_kind kind, char 
     return rc;
 }
 
-static void take_due(const struct point *point)
+static bool take_due(const struct point *point)
 {
     static const enum keep_kind kinds[] = {KEEP_DAILY, KEEP_HOURLY};
     CLEANUP_HISTORY struct history history = {0};
     const struct keep_rules rules = keep_rules_of(point->machine);
+    uint64_t now_seconds = clock_wall_seconds();
+    bool due[ARRAY_SIZE(kinds)];
     char name[KEEP_NAME_SIZE];
 
-    if (read_history(point, &history) < 0 || !is_changed(point))
-        return;
-    /* Both may be due for the same change: it is looked for once. */
+    if (read_history(point, &history) < 0)
+        return false;
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+        due[i] = keep_is_due(&rules, kinds[i], history.snapshots, history.count, now_seconds);
+    if (!due[0] && !due[1])
+        return false;
+    if (!is_changed(point))
+        return true;
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-        if (keep_is_due(&rules, kinds[i], history.snapshots, history.count, clock_wall_seconds()))
+        if (due[i])
             create(point, kinds[i], name);
     }
+    return false;
 }
 
-void points_take_due(struct api *api, uint64_t machine_id)
+bool points_take_due(struct api *api, uint64_t machine_id)
 {
     struct point point = point_begin(api, machine_id);
+    bool waits = point.machine && take_due(&point);
 
-    if (point.machine)
-        take_due(&point);
     point_end(&point);
+    return waits;
 }
 
 /* ---- pruning ---- */

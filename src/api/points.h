@@ -11,8 +11,8 @@
  * was made, with its `name`, 0 if there was nothing new, or a negative errno. */
 int points_take(struct api *api, uint64_t machine_id, enum keep_kind kind, char name[KEEP_NAME_SIZE]);
 
-/* Takes one for each of hourly and daily that is due. */
-void points_take_due(struct api *api, uint64_t machine_id);
+/* Takes one for each of hourly and daily that is due. True if one is, but nothing was written yet that it would keep. */
+bool points_take_due(struct api *api, uint64_t machine_id);
 
 /* Removes automatic snapshots that its rules no longer keep. */
 void points_prune(struct api *api, uint64_t machine_id);
