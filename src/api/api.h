@@ -12,6 +12,7 @@
 #include "api/journal.h"
 #include "base/error.h"
 #include "catalog/catalog.h"
+#include "catalog/disk_gate.h"
 #include "catalog/presence.h"
 #include "loop/workers.h"
 #include "store/store.h"
@@ -67,6 +68,8 @@ struct api_sources {
     size_t (*discovered)(void *arg, struct api_discovered *to, size_t max); /* those seen last in front */
     size_t (*interfaces)(void *arg, struct api_interface *to, size_t max);
     void (*disconnect)(void *arg, uint64_t machine_id);
+    /* How soon the sessions of a machine that was switched off end: closely, within seconds. */
+    void (*watch)(void *arg, uint64_t machine_id, bool closely);
     void (*renew_disks)(void *arg, uint64_t machine_id);
     void *arg;
 };
@@ -78,6 +81,7 @@ struct api_options {
     struct catalog *catalog;
     struct presence *presence;
     struct store *store;
+    struct disk_gate *gate; /* NULL: no machine begins anew at its boots */
     struct journal *journal;
     struct api_sources sources;
     const char *iqn_prefix;

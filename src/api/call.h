@@ -18,6 +18,8 @@ struct evkeyvalq;
 struct imports;
 struct jobs;
 struct reclaim;
+struct rewind;
+struct keeper;
 struct route;
 
 enum {
@@ -41,6 +43,8 @@ struct api {
     struct imports *imports;
     struct jobs *jobs;
     struct reclaim *reclaim;
+    struct rewind *rewind;
+    struct keeper *keeper;
     struct api_call *calls; /* all under way */
     unsigned call_count;
     unsigned waiting_count;
@@ -135,6 +139,8 @@ void snapshot_rename(struct api_call *call);
 void snapshot_remove(struct api_call *call);
 void machine_rollback_check(struct api_call *call);
 void machine_rollback(struct api_call *call);
+void machine_reset_check(struct api_call *call);
+void machine_reset(struct api_call *call);
 void groups_get(struct api_call *call);
 void group_add(struct api_call *call);
 void group_get(struct api_call *call);

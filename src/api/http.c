@@ -6,7 +6,9 @@
 #include "api/connections.h"
 #include "api/imports.h"
 #include "api/jobs.h"
+#include "api/keeper.h"
 #include "api/reclaim.h"
+#include "api/rewind.h"
 #include "api/routes.h"
 #include "api/sockets.h"
 
@@ -140,6 +142,8 @@ void api_unref(struct api *api)
     if (--api->references > 0)
         return;
     reclaim_free(api->reclaim);
+    rewind_free(api->rewind);
+    keeper_free(api->keeper);
     pthread_mutex_destroy(&api->change_lock);
     free(api);
 }
@@ -289,6 +293,13 @@ static void on_event(void *arg)
     events_wake(arg);
 }
 
+static void on_boot(void *arg, const struct event *event)
+{
+    const struct api *api = arg;
+
+    rewind_begin(api->rewind, event);
+}
+
 static struct evhttp *http_start(struct api *api)
 {
     struct evhttp *http = evhttp_new(loop_event_base(api->options.loop));
@@ -315,9 +326,12 @@ struct api *api_start(const struct api_options *options, struct api_sockets *soc
     api->wait_timer = loop_timer_new(options->loop, on_wait_timer, api);
     api->jobs = jobs_new();
     api->reclaim = reclaim_new(api);
+    api->rewind = rewind_new(api);
+    api->keeper = keeper_new(api);
     api->imports = imports_start(api);
     api->http = http_start(api);
     journal_on_event(options->journal, on_event, api);
+    journal_on_boot(options->journal, on_boot, api);
     reclaim_begin(api->reclaim); /* what was under way when the daemon stopped */
     return api;
 }
@@ -330,6 +344,9 @@ void api_stop(struct api *api)
         return;
     api->stopped = true;
     journal_on_event(api->options.journal, NULL, NULL);
+    journal_on_boot(api->options.journal, NULL, NULL);
+    rewind_stop(api->rewind);
+    keeper_stop(api->keeper);
     error_set(&stopping, -ESHUTDOWN, "farboot is stopping");
     imports_stop(api->imports);
     for (struct api_call *call = api->calls, *next; call; call = next) {

@@ -26,6 +26,8 @@ struct journal {
     atomic_uint pending; /* posted and not yet taken in */
     void (*on_event)(void *arg);
     void *on_event_arg;
+    void (*on_boot)(void *arg, const struct event *event);
+    void *on_boot_arg;
 };
 
 struct posted {
@@ -124,15 +126,17 @@ static struct journal_boot *boot_for(struct journal *journal, const struct mac *
     return &node->known;
 }
 
-static void follow_boot(struct journal *journal, struct event *event)
+/* True if a boot begins with it. */
+static bool follow_boot(struct journal *journal, struct event *event)
 {
     if (mac_is_zero(&event->mac))
-        return;
+        return false;
     struct journal_boot *known = boot_for(journal, &event->mac);
     known->machine_id = event->machine_id;
-    if (boot_advance(&known->boot, event, journal->last_boot_id + 1))
-        journal->last_boot_id++;
+    bool begins = boot_advance(&known->boot, event, journal->last_boot_id + 1);
+    journal->last_boot_id += begins;
     event->boot_id = known->boot.id;
+    return begins;
 }
 
 /* ---- events ---- */
@@ -158,8 +162,10 @@ void journal_add(struct journal *journal, const struct event *event)
     *entry = (struct journal_entry){.number = number, .event = *event};
     if (!entry->event.time_ms)
         entry->event.time_ms = clock_wall_ms();
-    follow_boot(journal, &entry->event);
+    bool begins = follow_boot(journal, &entry->event);
     write_log_line(&entry->event);
+    if (begins && journal->on_boot)
+        journal->on_boot(journal->on_boot_arg, &entry->event);
     if (journal->on_event)
         journal->on_event(journal->on_event_arg);
 }
@@ -197,6 +203,12 @@ void journal_on_event(struct journal *journal, void (*fn)(void *arg), void *arg)
 {
     journal->on_event = fn;
     journal->on_event_arg = arg;
+}
+
+void journal_on_boot(struct journal *journal, void (*fn)(void *arg, const struct event *event), void *arg)
+{
+    journal->on_boot = fn;
+    journal->on_boot_arg = arg;
 }
 
 uint64_t journal_newest(const struct journal *journal)

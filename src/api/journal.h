@@ -41,6 +41,9 @@ void journal_add(struct journal *journal, const struct event *event);
 /* Runs after each event was taken in. */
 void journal_on_event(struct journal *journal, void (*fn)(void *arg), void *arg);
 
+/* Runs when an event was the first of a new boot, before `on_event`. */
+void journal_on_boot(struct journal *journal, void (*fn)(void *arg, const struct event *event), void *arg);
+
 /* The number of the newest event; 0 before the first. */
 uint64_t journal_newest(const struct journal *journal);
 /* The oldest kept event with a number above `since`, about `machine` if that is not NULL. NULL: there is none. Valid

@@ -20,6 +20,7 @@ static const struct route routes[] = {
     {EVHTTP_REQ_PATCH, "/v1/machines/NAME/snapshots/ITEM", NULL, snapshot_rename},
     {EVHTTP_REQ_DELETE, "/v1/machines/NAME/snapshots/ITEM", NULL, snapshot_remove},
     {EVHTTP_REQ_POST, "/v1/machines/NAME/rollback", machine_rollback_check, machine_rollback},
+    {EVHTTP_REQ_POST, "/v1/machines/NAME/reset", machine_reset_check, machine_reset},
     {EVHTTP_REQ_GET, "/v1/disks", disks_get, NULL},
     {EVHTTP_REQ_GET, "/v1/machines/NAME/disks", NULL, machine_disks_get},
     {EVHTTP_REQ_POST, "/v1/machines/NAME/disks", NULL, disk_add},

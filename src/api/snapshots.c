@@ -8,6 +8,7 @@
  * store: disks that came later have none of that name.
  */
 #include "api/answer.h"
+#include "api/points.h"
 #include "api/reclaim.h"
 
 #include "base/clock.h"
@@ -120,15 +121,64 @@ json_t *snapshots_json(struct store *store, const struct machine *machine)
     return list;
 }
 
+/* What a person calls the machine or image that a volume is; empty for what passes. */
+static json_t *owner_of(const struct catalog_snapshot *catalog, const char *volume)
+{
+    size_t machine_count, image_count;
+    const struct machine *machines = catalog_machines(catalog, &machine_count);
+    const struct image *images = catalog_images(catalog, &image_count);
+
+    for (size_t i = 0; i < machine_count; i++) {
+        const char *volumes[MACHINE_LUNS];
+        size_t count = machine_own_volumes(&machines[i], volumes);
+        for (size_t n = 0; n < count; n++) {
+            if (string_equal(volumes[n], volume))
+                return json_string(machines[i].name);
+        }
+    }
+    for (size_t i = 0; i < image_count; i++) {
+        if (string_equal(images[i].volume, volume))
+            return json_sprintf("%s:%u", images[i].name, images[i].version);
+    }
+    return NULL;
+}
+
+/* Who stands on a snapshot of the machine's: what it keeps stays on disk after it is removed. On "pristine" stand all
+ * who began at the same image, and they need the image. */
+static json_t *dependents_of(struct store *store, const struct catalog_snapshot *catalog, const struct machine *machine,
+                             const char *name)
+{
+    CLEANUP_FREE char(*volumes)[STORE_NAME_SIZE] = NULL;
+    json_t *list = json_array();
+    size_t count = 0;
+
+    if (string_equal(name, "pristine") || store_snapshot_dependents(store, machine->volume, name, &volumes, &count) < 0)
+        return list;
+    for (size_t i = 0; i < count; i++) {
+        json_t *owner = owner_of(catalog, volumes[i]);
+        if (owner)
+            json_array_append_new(list, owner);
+    }
+    return list;
+}
+
 void snapshots_get(struct api_call *call)
 {
     CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *catalog =
         catalog_read(call->api->options.catalog);
+    struct store *store = call->api->options.store;
     const struct machine *machine = call_find_machine(call, catalog);
+    json_t *snapshot;
+    size_t i;
 
-    if (machine)
-        call->reply = json_pack("{s:s, s:o}", "machine", machine->name, "snapshots",
-                                snapshots_json(call->api->options.store, machine));
+    if (!machine)
+        return;
+    json_t *list = snapshots_json(store, machine);
+    json_array_foreach(list, i, snapshot) {
+        const char *name = json_string_value(json_object_get(snapshot, "name"));
+        json_object_set_new(snapshot, "dependents", dependents_of(store, catalog, machine, name));
+    }
+    call->reply = json_pack("{s:s, s:o}", "machine", machine->name, "snapshots", list);
 }
 
 /* ---- of which volumes ---- */
@@ -357,6 +407,17 @@ static void cut_off(struct api_call *call)
         options->sources.disconnect(options->sources.arg, machine->id);
 }
 
+/* What was before earlier rollbacks may be over now. */
+static void prune(struct api_call *call)
+{
+    CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *catalog =
+        catalog_read(call->api->options.catalog);
+    const struct machine *machine = catalog_machine_by_name(catalog, call->name);
+
+    if (machine)
+        points_prune(call->api, machine->id);
+}
+
 /* A session that ended is still being flushed for a moment, and a machine that was cut off comes back at once. */
 void machine_rollback(struct api_call *call)
 {
@@ -369,4 +430,6 @@ void machine_rollback(struct api_call *call)
             cut_off(call);
         usleep(TRY_AGAIN_MS * 1000);
     }
+    if (!call->error.code)
+        prune(call);
 }

@@ -89,4 +89,5 @@ int snapshot_create_command(const struct arguments *arguments);
 int snapshot_list_command(const struct arguments *arguments);
 int snapshot_remove_command(const struct arguments *arguments);
 int snapshot_rename_command(const struct arguments *arguments);
+int machine_reset_command(const struct arguments *arguments);
 int rollback_command(const struct arguments *arguments);

@@ -74,6 +74,11 @@ const struct command commands[] = {
       {"--show-secret", NULL, "prints them, for an initiator that is set up by hand", false},
       {"--force", NULL, "even while the machine uses its disk", false},
       JSON_OPTION}},
+    {"machine", "reset", {"NAME"}, "begins a machine's disk anew, at its image or a snapshot", machine_reset_command,
+     {{"--to", "image|SNAPSHOT", "where it begins; by default as its settings say", false},
+      {"--drop", NULL, "does not keep what was there as a snapshot", false},
+      {"--force", NULL, "cuts the machine off if it uses its disk", false},
+      JSON_OPTION}},
     {"machine", "remove", {"NAME"}, "removes a machine and its disk", machine_remove_command, {{NULL}}},
     {"disk", "add", {"MACHINE", "NAME"}, "gives a machine one more disk, empty or of an image", disk_add_command,
      {{"--size", "SIZE", "its size, like 20G", false},
@@ -215,7 +220,7 @@ static void complain(const char *what, const char *word, const char *near)
 
 static int unknown_noun(const char *word)
 {
-    const char *nouns[32];
+    const char *nouns[64];
     size_t count = 0;
 
     for (const struct command *command = commands; command->noun && count < ARRAY_SIZE(nouns); command++)

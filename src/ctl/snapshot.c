@@ -1,5 +1,5 @@
 /*
- * farboot snapshot create, list, remove, rename; farboot rollback.
+ * farboot snapshot create, list, remove, rename; farboot rollback; farboot machine reset.
  */
 #include "ctl/command.h"
 
@@ -101,19 +101,41 @@ int snapshot_rename_command(const struct arguments *arguments)
 
 /* ---- list ---- */
 
+static void name_cell(struct table *table, const json_t *names)
+{
+    CLEANUP_TEXT struct text line = text_with_max(TABLE_CELL_SIZE - 1);
+    const json_t *name;
+    size_t i;
+
+    json_array_foreach(names, i, name)
+        text_appendf(&line, "%s%s", i ? ", " : "", json_string_value(name));
+    table_cell(table, text_string(&line));
+}
+
+static void date_cell(struct table *table, uint64_t seconds)
+{
+    time_t moment = (time_t)seconds;
+    char date[20];
+    struct tm local;
+
+    localtime_r(&moment, &local);
+    strftime(date, sizeof(date), "%Y-%m-%d %H:%M", &local);
+    table_cell(table, date);
+}
+
 static void print_list(const json_t *reply)
 {
-    static const char *const titles[] = {"NAME", "MADE", "SIZE", "COMMENT", NULL};
+    static const char *const titles[] = {"NAME", "MADE", "SIZE", "NEEDED BY", "COMMENT", NULL};
     CLEANUP(cleanup_table) struct table *table = table_new(titles);
     const json_t *list = json_object_get(reply, "snapshots"), *snapshot;
-    uint64_t now_seconds = (uint64_t)time(NULL);
-    char size[16], ago[40];
+    char size[16];
     size_t i;
 
     json_array_foreach(list, i, snapshot) {
         table_cell(table, json_member_text(snapshot, "name"));
-        table_cell(table, format_ago(ago, sizeof(ago), now_seconds, json_member_u64(snapshot, "created")));
+        date_cell(table, json_member_u64(snapshot, "created"));
         table_cell(table, format_size(size, sizeof(size), json_member_u64(snapshot, "own_bytes")));
+        name_cell(table, json_object_get(snapshot, "dependents"));
         table_cell(table, json_member_text(snapshot, "comment"));
     }
     table_print(table, stdout);
@@ -179,6 +201,40 @@ int rollback_command(const struct arguments *arguments)
         print_json(reply, false);
     else
         tell_rollback(reply);
+    json_decref(reply);
+    return CTL_EXIT_OK;
+}
+
+/* ---- reset ---- */
+
+static void print_reset(const json_t *reply)
+{
+    const char *machine = json_member_text(reply, "machine"), *kept = json_member_text(reply, "kept");
+
+    printf("%s: begins at %s", machine, json_member_text(reply, "began"));
+    if (*kept)
+        printf("; what was before: %s@%s", machine, kept);
+    putchar('\n');
+}
+
+int machine_reset_command(const struct arguments *arguments)
+{
+    char path[CLIENT_PATH_SIZE], reset_path[CLIENT_PATH_SIZE + sizeof("/reset")];
+    json_t *reply;
+
+    if (!client_path(path, "machines", arguments->operands[0]))
+        return CTL_EXIT_USAGE;
+    snprintf(reset_path, sizeof(reset_path), "%s/reset", path);
+    json_t *body = json_pack("{s:s*, s:b, s:b}", "to", arguments_value(arguments, "--to"), "drop",
+                             arguments_value(arguments, "--drop") != NULL, "force",
+                             arguments_value(arguments, "--force") != NULL);
+    int status = ask(arguments, "POST", reset_path, body, &reply);
+    if (status != CTL_EXIT_OK)
+        return status;
+    if (arguments_value(arguments, "--json"))
+        print_json(reply, false);
+    else
+        print_reset(reply);
     json_decref(reply);
     return CTL_EXIT_OK;
 }

@@ -378,6 +378,13 @@ static void renew_disks(void *arg, uint64_t machine_id)
     iscsi_service_renew_disks(s->iscsi, machine_id);
 }
 
+static void watch_machine(void *arg, uint64_t machine_id, bool closely)
+{
+    const struct services *s = arg;
+
+    iscsi_service_watch(s->iscsi, machine_id, closely);
+}
+
 static void start_api(struct services *s)
 {
     static const char *const modes[] = {
@@ -388,8 +395,9 @@ static void start_api(struct services *s)
         .catalog = s->catalog,
         .presence = s->presence,
         .store = s->store,
+        .gate = s->gate,
         .journal = s->journal,
-        .sources = {tell_sessions, tell_dhcp_servers, tell_discovered, tell_interfaces, disconnect_machine, renew_disks, s},
+        .sources = {tell_sessions, tell_dhcp_servers, tell_discovered, tell_interfaces, disconnect_machine, watch_machine, renew_disks, s},
         .iqn_prefix = s->config->iqn_prefix,
         .dhcp_mode = modes[s->config->dhcp_mode],
         .store_path = s->config->store,

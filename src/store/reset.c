@@ -15,18 +15,53 @@ struct reset {
 
 /* ---- has anything been written? ---- */
 
-static int look_at_top(struct store *store, const char *name, bool *changed)
+static bool decides_anything(const struct layer *layer)
 {
-    struct volume *volume;
     uint64_t length = 0;
-    int rc = store_open_volume_locked(store, name, &volume);
+
+    return layer_run(layer, 0, layer->blocks, &length) || length < layer->blocks;
+}
+
+/* Of a volume that nobody has open. It is not opened for this: whoever came meanwhile would share what is found. */
+static int look_at_layer(struct store *store, const struct tree_layer *row, bool *changed)
+{
+    struct layer *layer;
+    int rc = store_layer_get(store, row, true, &layer);
 
     if (rc)
         return rc;
+    *changed = decides_anything(layer);
+    store_layer_put(store, layer);
+    return 0;
+}
+
+static bool look_at_open_volume(struct volume *volume)
+{
     pthread_mutex_lock(&volume->lock);
-    const struct layer *top = volume->chain->layers[0];
-    *changed = volume->read_only || layer_run(top, 0, top->blocks, &length) || length < top->blocks;
+    bool changed = decides_anything(volume->chain->layers[0]);
     pthread_mutex_unlock(&volume->lock);
+    return changed;
+}
+
+static int look_at_top(struct store *store, const char *name, bool *changed)
+{
+    struct volume *volume;
+    struct tree_volume row;
+    struct tree_layer top;
+    int rc = tree_volume_get(store->tree, name, &row);
+
+    if (!rc && row.read_only)
+        *changed = false;
+    if (rc || row.read_only)
+        return rc;
+    if (!store_volume_is_open(store, name)) {
+        rc = tree_layer_get(store->tree, row.layer, &top);
+        return rc ?: look_at_layer(store, &top, changed);
+    }
+    rc = store_open_volume_locked(store, name, &volume);
+    if (rc)
+        return rc;
+    *changed = look_at_open_volume(volume);
     store_unref_volume_locked(volume);
     return 0;
 }
@@ -127,7 +162,7 @@ static int reset_locked(struct reset *r, const char *name, const char *from, con
     if (rc)
         return rc;
     if (r->old_top.parent == r->below.id && r->old_top.blocks >= r->below.blocks)
-        rc = look_at_top(r->store, name, &changed);
+        rc = look_at_layer(r->store, &r->old_top, &changed);
     if (rc || !changed)
         return rc ? error_set_errno(error, rc, "%s", name) : 0;
     r->kept.volume = r->volume.id;

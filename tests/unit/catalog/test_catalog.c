@@ -289,6 +289,59 @@ static void the_way_to_boot_survives_the_migration(void **state)
     assert_setting(f, "pi-002", SETTING_BOOT, "san", SETTING_FROM_MACHINE);
 }
 
+static void images_that_are_there_become_first_versions(void **state)
+{
+    struct fixture *f = *state;
+    struct error error = {0};
+    sqlite3 *db;
+
+    catalog_close(f->catalog);
+    assert_int_equal(unlink(f->path), 0);
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    for (size_t i = 0; !strstr(catalog_schema[i].name, "image_versions"); i++) {
+        CLEANUP_FREE char *version = xasprintf("PRAGMA user_version = %zu", i + 1);
+        assert_int_equal(sqlite3_exec(db, (const char *)catalog_schema[i].data, NULL, NULL, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(db, version, NULL, NULL, NULL), SQLITE_OK);
+    }
+    assert_int_equal(
+        sqlite3_exec(db,
+                     "INSERT INTO image VALUES (7, 'debian', 'i', 4096, 0, 'in', 'out', '{}');"
+                     "INSERT INTO machine (name, mac, serial, address, boot, image_id, volume, size_bytes,"
+                     " created_seconds) VALUES ('pi-001', 'dc:a6:32:00:00:01', 0, 0, 'disk', 7, 'a', 4096, 0)",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
+    sqlite3_close(db);
+    assert_int_equal(catalog_open(f->path, &f->catalog, &error), 0);
+    const struct catalog_snapshot *snapshot = catalog_read(f->catalog);
+    const struct machine *machine = catalog_machine_by_name(snapshot, "pi-001");
+    assert_int_equal(machine->image_id, 7);
+    assert_int_equal(machine->image_version, 1);
+    assert_string_equal(catalog_image_by_id(snapshot, 7)->sha256, "out");
+    catalog_snapshot_unref(snapshot);
+    assert_int_equal(catalog_image_delete(f->catalog, 7, &error), -EBUSY);
+}
+
+static void versions_are_numbered_and_the_newest_is_meant(void **state)
+{
+    struct fixture *f = *state;
+
+    for (unsigned n = 1; n <= 3; n++) {
+        struct image image = an_image("debian");
+        snprintf(image.volume, sizeof(image.volume), "image-%u", n);
+        snprintf(image.comment, sizeof(image.comment), "number %u", n);
+        assert_int_equal(catalog_image_insert(f->catalog, &image, NULL), 0);
+        assert_int_equal(image.version, n);
+    }
+    struct image again = an_image("debian");
+    again.version = 1;
+    assert_int_equal(catalog_image_insert(f->catalog, &again, NULL), -EEXIST);
+    const struct catalog_snapshot *snapshot = catalog_read(f->catalog);
+    assert_int_equal(catalog_image_by_name(snapshot, "debian")->version, 3);
+    assert_string_equal(catalog_image_version(snapshot, "debian", 2)->comment, "number 2");
+    assert_null(catalog_image_version(snapshot, "debian", 4));
+    catalog_snapshot_unref(snapshot);
+}
+
 /* Migrations run in the order of the table, so that must be the order of their names. */
 static void migrations_stand_in_order(void **state)
 {
@@ -580,6 +633,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_way_to_boot_is_a_setting, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_group_with_machines_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_way_to_boot_survives_the_migration, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(images_that_are_there_become_first_versions, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(versions_are_numbered_and_the_newest_is_meant, set_up, tear_down),
         cmocka_unit_test_setup_teardown(migrations_stand_in_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_volume_is_pending_exactly_while_no_record_names_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(further_disks_stand_with_their_machine, set_up, tear_down),

@@ -50,6 +50,15 @@ static void a_bad_value_is_refused_with_a_sentence(void **state)
         {SETTING_CMDLINE_ADD, SETTING_FROM_MACHINE, "a=\"b", "quotes closed"},
         {SETTING_CMDLINE_ADD, SETTING_FROM_MACHINE, "a\nb", "cmdline-add: \"a\\x0ab\" is not kernel parameters"},
         {SETTING_CMDLINE_REMOVE, SETTING_FROM_MACHINE, "\xc3\xa4", "printable ASCII"},
+        {SETTING_IMAGE, SETTING_FROM_GROUP, "ubuntu:2", NULL},
+        {SETTING_IMAGE, SETTING_FROM_GROUP, "ubuntu:0", "is not an image"},
+        {SETTING_IMAGE_VERSION, SETTING_FROM_MACHINE, "newest", NULL},
+        {SETTING_IMAGE_VERSION, SETTING_FROM_GROUP, "0", "newest, or the number of a version"},
+        {SETTING_MODE, SETTING_FROM_GROUP, "reset", NULL},
+        {SETTING_MODE, SETTING_FROM_MACHINE, "forget", "mode: \"forget\" is not keep or reset"},
+        {SETTING_SNAPSHOT_HOURLY, SETTING_FROM_DEFAULTS, "24", NULL},
+        {SETTING_SNAPSHOT_HOURLY, SETTING_FROM_DEFAULTS, "101", "at most 100"},
+        {SETTING_KEEP_BEFORE_ROLLBACK, SETTING_FROM_DEFAULTS, "all", NULL},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

@@ -92,6 +92,19 @@ static void a_volume_begins_at_its_image_again(void **state)
     assert_int_equal(snapshot_count(t), 1);
 }
 
+static void a_volume_begins_at_its_own_snapshot_again(void **state)
+{
+    struct reset_test *t = *state;
+
+    write_text(t, "clean");
+    fixture_snapshot(&t->f, "v", "clean");
+    for (int boot = 0; boot < 3; boot++) {
+        assert_int_equal(store_volume_reset(t->f.store, "v", "v", "clean", NULL, &t->error), 0);
+        assert_reads(t, "clean");
+        write_text(t, "scribbled");
+    }
+}
+
 static void what_was_is_kept_on_request(void **state)
 {
     struct reset_test *t = *state;
@@ -177,6 +190,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RESET_TEST(a_volume_begins_at_its_image_again),
+        RESET_TEST(a_volume_begins_at_its_own_snapshot_again),
         RESET_TEST(what_was_is_kept_on_request),
         RESET_TEST(it_may_begin_at_another_image_and_grows_with_it),
         RESET_TEST(a_volume_in_use_does_not),
