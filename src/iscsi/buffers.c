@@ -1,11 +1,11 @@
 #include "iscsi/buffers.h"
 
-enum { SIZES = 5 };
+enum { SIZES = 12 };
 
 _Static_assert(BUFFERS_MIN_BYTES << (SIZES - 1) == BUFFERS_MAX_BYTES, "one list for each power of two");
 
 struct kept {
-    uint8_t *buffers[BUFFERS_KEPT_MAX];
+    void *buffers[BUFFERS_KEPT_SMALL_MAX];
     unsigned count;
 };
 
@@ -30,32 +30,39 @@ void buffers_free(struct buffers *buffers)
 /* The list that a length belongs to; -1 if such buffers are not kept. */
 static int size_index(size_t length_bytes)
 {
-    int index = 0;
-
-    if (length_bytes < BUFFERS_MIN_BYTES || length_bytes > BUFFERS_MAX_BYTES)
+    if (length_bytes < 1 || length_bytes > BUFFERS_MAX_BYTES)
         return -1;
-    while ((size_t)BUFFERS_MIN_BYTES << index < length_bytes)
-        index++;
-    return index;
+    if (length_bytes <= BUFFERS_MIN_BYTES)
+        return 0;
+    return __builtin_clzl(BUFFERS_MIN_BYTES) + 1 - __builtin_clzl(length_bytes - 1);
 }
 
-uint8_t *buffers_take(struct buffers *buffers, size_t length_bytes)
+static size_t size_of(int index)
+{
+    return (size_t)BUFFERS_MIN_BYTES << index;
+}
+
+static unsigned kept_max(int index)
+{
+    return size_of(index) < BUFFERS_LARGE_BYTES ? BUFFERS_KEPT_SMALL_MAX : BUFFERS_KEPT_MAX;
+}
+
+void *buffers_take(struct buffers *buffers, size_t length_bytes)
 {
     int index = buffers ? size_index(length_bytes) : -1;
 
     if (index >= 0 && buffers->kept[index].count)
         return buffers->kept[index].buffers[--buffers->kept[index].count];
-    size_t capacity = index >= 0 ? (size_t)BUFFERS_MIN_BYTES << index : MAX(length_bytes, (size_t)1);
-    uint8_t *buffer = malloc(capacity);
+    void *buffer = malloc(index >= 0 ? size_of(index) : MAX(length_bytes, (size_t)1));
     CHECK(buffer != NULL);
     return buffer;
 }
 
-void buffers_give(struct buffers *buffers, uint8_t *buffer, size_t length_bytes)
+void buffers_give(struct buffers *buffers, void *buffer, size_t length_bytes)
 {
     int index = buffers && buffer ? size_index(length_bytes) : -1;
 
-    if (index >= 0 && buffers->kept[index].count < BUFFERS_KEPT_MAX)
+    if (index >= 0 && buffers->kept[index].count < kept_max(index))
         buffers->kept[index].buffers[buffers->kept[index].count++] = buffer;
     else
         free(buffer);

@@ -22,8 +22,27 @@ void session_init(struct session *session, const struct session_parameters *para
     session->held.last = &session->held.first;
 }
 
-void session_link_task(struct session *session, struct task *task)
+static struct task **slot_of(struct session *session, const struct task *task)
 {
+    return &session->by_tag[task->tag % SESSION_TAG_SLOTS];
+}
+
+struct task *session_find_task(struct session *session, uint32_t tag)
+{
+    struct task *task = session->by_tag[tag % SESSION_TAG_SLOTS];
+
+    while (task && (task->tag != tag || task->aborted))
+        task = task->next_by_tag;
+    return task;
+}
+
+struct task *session_new_task(struct session *session, const struct pdu *pdu)
+{
+    struct task *task = buffers_take(session->buffers, sizeof(*task));
+
+    task_init(task, pdu, &session->nexus);
+    task->next_by_tag = *slot_of(session, task);
+    *slot_of(session, task) = task;
     task->next = session->tasks;
     if (task->next)
         task->next->previous = task;
@@ -32,6 +51,26 @@ void session_link_task(struct session *session, struct task *task)
         session->immediate_tasks++;
     else
         session->windowed_tasks++;
+    return task;
+}
+
+static void unlink_task(struct session *session, struct task *task)
+{
+    struct task **at = slot_of(session, task);
+
+    while (*at != task)
+        at = &(*at)->next_by_tag;
+    *at = task->next_by_tag;
+    if (task->previous)
+        task->previous->next = task->next;
+    else
+        session->tasks = task->next;
+    if (task->next)
+        task->next->previous = task->previous;
+    if (task->immediate)
+        session->immediate_tasks--;
+    else
+        session->windowed_tasks--;
 }
 
 /* The window opens by what has ended; it never goes back (RFC 7143 4.2.2.1). */
@@ -119,16 +158,7 @@ bool session_read_elsewhere(struct session *session, struct task *task)
 
 void session_end_task(struct session *session, struct task *task)
 {
-    if (task->previous)
-        task->previous->next = task->next;
-    else
-        session->tasks = task->next;
-    if (task->next)
-        task->next->previous = task->previous;
-    if (task->immediate)
-        session->immediate_tasks--;
-    else
-        session->windowed_tasks--;
+    unlink_task(session, task);
     if (task->scsi.out) {
         give_room(session, &session->buffered_bytes, task->out_room_bytes);
         buffers_give(session->buffers, TAKE_PTR(task->scsi.out), task->out_room_bytes);
@@ -137,7 +167,8 @@ void session_end_task(struct session *session, struct task *task)
         session_drop_piece(session, task);
     if (session->data_task == task)
         session->data_task = NULL;
-    task_free(task);
+    task_end(task);
+    buffers_give(session->buffers, task, sizeof(*task));
     open_window(session);
 }
 

@@ -22,6 +22,7 @@
 enum {
     SESSION_TASKS_MAX = 128,    /* the command window */
     SESSION_IMMEDIATE_MAX = 16, /* immediate commands beside it */
+    SESSION_TAG_SLOTS = 64,
     SESSION_REPLIES_MAX = 64,   /* answers that wait to be sent; beyond that the owner stops reading */
     SESSION_REPLIES_MAX_BYTES = 64 << 10, /* the same of what they carry */
     SESSION_BUFFERED_MAX_BYTES = 64 << 20,   /* data-out of unfinished commands */
@@ -79,6 +80,7 @@ struct session {
     uint32_t next_transfer_tag;
 
     struct task *tasks;
+    struct task *by_tag[SESSION_TAG_SLOTS]; /* the same, by the low bits of their tags */
     unsigned windowed_tasks; /* those that came with a CmdSN */
     unsigned immediate_tasks;
     unsigned running_tasks;

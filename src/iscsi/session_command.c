@@ -4,15 +4,6 @@
  */
 #include "iscsi/session_parts.h"
 
-struct task *session_find_task(struct session *session, uint32_t tag)
-{
-    struct task *task = session->tasks;
-
-    while (task && (task->tag != tag || task->aborted))
-        task = task->next;
-    return task;
-}
-
 bool session_uses_lun(const struct session *session, unsigned lun)
 {
     const struct task *task = session->tasks;
@@ -90,8 +81,7 @@ static enum session_verdict begin_command(struct session *session, const struct 
         session_reject(session, pdu, REJECT_TOO_MANY_IMMEDIATE);
         return SESSION_GOES_ON;
     }
-    struct task *task = task_new(pdu, &session->nexus);
-    session_link_task(session, task);
+    struct task *task = session_new_task(session, pdu);
     session->counters.commands++;
     switch (scsi_begin(&task->scsi)) {
     case SCSI_TAKE:

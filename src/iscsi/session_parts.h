@@ -27,7 +27,9 @@ enum arrival { ARRIVED, ARRIVED_OUTSIDE, ARRIVED_EARLY };
 
 /* Counts a request by its CmdSN (RFC 7143 4.2.2.1). */
 enum arrival session_arrive(struct session *session, const struct pdu *pdu);
-void session_link_task(struct session *session, struct task *task);
+struct task *session_new_task(struct session *session, const struct pdu *pdu);
+/* One that is not aborted, by its Initiator Task Tag; NULL if there is none. */
+struct task *session_find_task(struct session *session, uint32_t tag);
 /* Counts memory for data-out; false when this session, or all together, have too much of it already. */
 bool session_take_room(struct session *session, size_t length_bytes);
 /* It goes among those that have something to send. */
@@ -43,10 +45,7 @@ void session_abort_tasks(struct session *session, int lun);
 /* Answers that waited for aborted tasks go out once none of them runs any more. */
 void session_release_held(struct session *session);
 
-/* session_command.c */
-
-/* One that is not aborted, by its Initiator Task Tag; NULL if there is none. */
-struct task *session_find_task(struct session *session, uint32_t tag);
+/* session_farewell.c, session_management.c, session_text.c */
 
 /* What a request that carries its whole data segment does. */
 enum session_verdict session_take_nop(struct session *session, const struct pdu *pdu, const uint8_t *data);

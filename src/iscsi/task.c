@@ -10,12 +10,8 @@ static uint32_t expected_in(const struct task *task)
     return task->flags & PDU_READ ? task->expected_bytes : 0;
 }
 
-struct task *task_new(const struct pdu *pdu, struct scsi_nexus *nexus)
+void task_init(struct task *task, const struct pdu *pdu, struct scsi_nexus *nexus)
 {
-    struct task *task =
-        malloc(sizeof(*task)); /* not calloc: once per command, and the size fits malloc's cache */
-
-    CHECK(task != NULL);
     memset(task, 0, sizeof(*task));
     task->tag = pdu->task_tag;
     task->flags = pdu->flags;
@@ -25,14 +21,12 @@ struct task *task_new(const struct pdu *pdu, struct scsi_nexus *nexus)
     task->scsi.out_offered = expected_out(task);
     memcpy(task->scsi.lun, pdu->lun, sizeof(task->scsi.lun));
     memcpy(task->scsi.cdb, pdu->cdb, sizeof(task->scsi.cdb));
-    return task;
 }
 
-void task_free(struct task *task)
+void task_end(struct task *task)
 {
     CHECK(!task->piece && !task->queue);
     scsi_command_end(&task->scsi);
-    free(task);
 }
 
 /* ---- data-out ---- */

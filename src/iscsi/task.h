@@ -35,6 +35,7 @@ struct task_queue;
 
 struct task {
     struct task *next, *previous; /* all of a session's tasks */
+    struct task *next_by_tag;
     struct task *next_queued;
     struct task_queue *queue; /* of the session, that it waits in; NULL: in none */
     struct scsi_command scsi;
@@ -64,8 +65,9 @@ struct task {
 };
 
 /* From a SCSI command PDU. `scsi_begin` is the session's part. */
-struct task *task_new(const struct pdu *pdu, struct scsi_nexus *nexus);
-void task_free(struct task *task);
+void task_init(struct task *task, const struct pdu *pdu, struct scsi_nexus *nexus);
+/* What is lent to it has been given back. */
+void task_end(struct task *task);
 
 /* After `scsi_begin` said SCSI_TAKE: how much will come, and the unsolicited burst. False if the PDU brings
  * more than the parameters allow. */

@@ -5,7 +5,7 @@
 
 enum {
     COMPARE_BYTES_MAX = 1 << 20,
-    HINT_BYTES = 32 << 20,    /* so much is written before write-back is begun, to keep flushes short */
+    HINT_BYTES = 64 << 20,    /* so much is written before write-back is begun, to keep flushes short */
     NOW_BYTES_MAX = 256 << 10, /* more takes too long for a thread that has others to serve */
     NOW_SLOW_NS = 5000000,     /* a write into memory that took longer has waited for the disk */
     NOW_PAUSE_NS = 100000000,  /* then the disk is given so long before that is tried again */

@@ -13,7 +13,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-enum { CONNECTIONS_MAX = 64, INPUT_BYTES = 1 << 19, OUTPUT_BYTES = 1 << 22, WINDOW = 128 };
+enum { CONNECTIONS_MAX = 64, INPUT_BYTES = 1 << 19, OUTPUT_BYTES = 1 << 23, WINDOW = 128 };
 
 struct peer {
     int fd;

@@ -26,9 +26,22 @@ static void only_so_many_are_kept(void **state)
     buffers_free(buffers);
 }
 
+/* Filled to its last byte, with the sanitizer looking on. */
+static void every_size_is_as_large_as_it_says(void **state)
+{
+    struct buffers *buffers = buffers_new();
+
+    for (size_t size = 1; size <= BUFFERS_MAX_BYTES; size += size < 2000 ? 1 : size / 7) {
+        uint8_t *buffer = buffers_take(buffers, size);
+        memset(buffer, 0, size);
+        buffers_give(buffers, buffer, size);
+    }
+    buffers_free(buffers);
+}
+
 static void odd_sizes_are_plain_memory(void **state)
 {
-    static const size_t sizes[] = {0, 1, BUFFERS_MIN_BYTES - 1, BUFFERS_MAX_BYTES + 1, 8 << 20};
+    static const size_t sizes[] = {0, BUFFERS_MAX_BYTES + 1, 8 << 20};
     struct buffers *buffers = buffers_new();
 
     for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
@@ -43,6 +56,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_large_buffer_is_used_again),
         cmocka_unit_test(only_so_many_are_kept),
+        cmocka_unit_test(every_size_is_as_large_as_it_says),
         cmocka_unit_test(odd_sizes_are_plain_memory),
     };
 
