@@ -56,6 +56,8 @@ void connection_open(struct iscsi_loop *loop, int fd, const struct sockaddr_in *
 void connection_close_by_id(struct iscsi_loop *loop, uint64_t id);
 /* Its login goes on: what it waited for is gone. */
 void connection_retry_by_id(struct iscsi_loop *loop, uint64_t id);
+/* Makes its initiator show that it lives, if it is one that can. */
+void connection_ping_by_id(struct iscsi_loop *loop, uint64_t id);
 /* Its machine may have got or lost disks. */
 void connection_renew_by_id(struct iscsi_loop *loop, uint64_t id);
 /* Lets commands that run finish, then closes. */

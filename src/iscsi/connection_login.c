@@ -193,12 +193,24 @@ static void enter_full_feature(struct connection *c, enum login_status status)
 /* The disks are open. Older sessions with the same names must be gone before this one begins. */
 void connection_try_to_enter(struct connection *c)
 {
-    bool wait = false;
-    enum login_status status =
-        registry_enter(&c->loop->service->registry, &c->entry, clock_monotonic_ms(), &c->predecessor, &wait);
-
-    if (!wait)
-        enter_full_feature(c, status);
+    switch (registry_enter(&c->loop->service->registry, &c->entry, clock_monotonic_ms(), &c->predecessor)) {
+    case REGISTRY_ENTERED:
+        enter_full_feature(c, LOGIN_SUCCESS);
+        return;
+    case REGISTRY_NO_SESSION:
+        enter_full_feature(c, LOGIN_NO_SESSION);
+        return;
+    case REGISTRY_WAIT:
+        return;
+    case REGISTRY_ASK_AGAIN:
+        loop_timer_set(c->timer, REGISTRY_CONTEST_STEP_MS);
+        return;
+    case REGISTRY_KEEPS_OTHER:
+        /* A status after which initiators try again: the other one may go. */
+        connection_tell_conflict(c);
+        connection_handle_login(c, login_finished(c->login, LOGIN_UNAVAILABLE, 0));
+        return;
+    }
 }
 
 static void open_disks(struct work *work)

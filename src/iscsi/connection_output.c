@@ -39,7 +39,7 @@ static bool put_pdu(struct connection *c, const struct session_output *out)
     return true;
 }
 
-static void put_output(struct connection *c)
+void connection_put_output(struct connection *c)
 {
     struct session_output out;
 
@@ -48,6 +48,15 @@ static void put_output(struct connection *c)
             break;
     }
     stream_send(c->stream);
+}
+
+/* iPXE takes an Async Message for an error (and then ends what is about to end anyway, but says so to its user). */
+void connection_announce_end(struct connection *c)
+{
+    if (c->phase != PHASE_FULL || c->is_firmware)
+        return;
+    session_announce_end(c->session);
+    connection_put_output(c);
 }
 
 static void reset_target(struct connection *c)
@@ -62,7 +71,7 @@ void connection_go_on(struct connection *c)
     if (c->phase != PHASE_FULL)
         return;
     connection_execute(c);
-    put_output(c);
+    connection_put_output(c);
     if (c->phase != PHASE_FULL)
         return;
     connection_publish(c);
