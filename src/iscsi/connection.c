@@ -125,6 +125,13 @@ static void ask_to_close(struct registry_entry *entry)
     service_call(c->loop->service, entry->loop_index, entry->id, connection_close_by_id);
 }
 
+static void ask_to_disconnect(struct registry_entry *entry)
+{
+    struct connection *c = CONTAINER_OF(entry, struct connection, entry);
+
+    service_call(c->loop->service, entry->loop_index, entry->id, connection_disconnect_by_id);
+}
+
 static void ask_to_retry(struct registry_entry *entry)
 {
     struct connection *c = CONTAINER_OF(entry, struct connection, entry);
@@ -180,6 +187,7 @@ void connection_open(struct iscsi_loop *loop, int fd, const struct sockaddr_in *
     c->peer = *peer;
     c->entry.loop_index = loop->index;
     c->entry.close = ask_to_close;
+    c->entry.disconnect = ask_to_disconnect;
     c->entry.retry = ask_to_retry;
     c->entry.watch = ask_to_watch;
     c->entry.ping = ask_to_ping;
@@ -203,10 +211,18 @@ void connection_close_by_id(struct iscsi_loop *loop, uint64_t id)
 {
     struct connection *c = find(loop, id);
 
+    if (c)
+        connection_end(c, "another session took its place");
+}
+
+void connection_disconnect_by_id(struct iscsi_loop *loop, uint64_t id)
+{
+    struct connection *c = find(loop, id);
+
     if (!c)
         return;
     connection_announce_end(c);
-    connection_end(c, "another session took its place, or it was told to end");
+    connection_end(c, "it was told to end");
 }
 
 /* What firmware cannot answer it would take for an error. */

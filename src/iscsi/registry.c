@@ -199,8 +199,10 @@ void registry_close_machine(struct registry *registry, uint64_t machine_id)
 {
     pthread_mutex_lock(&registry->lock);
     for (struct registry_entry *e = registry->first; e; e = e->next) {
-        if (!machine_id || e->machine_id == machine_id)
-            close_entry(e);
+        if ((machine_id && e->machine_id != machine_id) || e->closing)
+            continue;
+        e->closing = true;
+        e->disconnect(e);
     }
     pthread_mutex_unlock(&registry->lock);
 }

@@ -24,11 +24,12 @@ struct registry_entry {
     struct registry_entry *next;
     uint64_t id;
     unsigned loop_index;
-    void (*retry)(struct registry_entry *entry); /* from any thread: what it waited for is gone */
-    void (*close)(struct registry_entry *entry); /* from any thread */
-    void (*watch)(struct registry_entry *entry, bool closely); /* from any thread: is anybody there? */
-    void (*ping)(struct registry_entry
-                     *entry); /* from any thread: makes its initiator show that it lives, if it can */
+    /* All of them from any thread. */
+    void (*retry)(struct registry_entry *entry);               /* what it waited for is gone */
+    void (*close)(struct registry_entry *entry);               /* another one takes its place */
+    void (*disconnect)(struct registry_entry *entry);          /* it was told to end */
+    void (*watch)(struct registry_entry *entry, bool closely); /* is anybody there? */
+    void (*ping)(struct registry_entry *entry);                /* its initiator shall show that it lives, if it can */
 
     char initiator_name[ISCSI_NAME_SIZE];
     char target_name[ISCSI_NAME_SIZE];
