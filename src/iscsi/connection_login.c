@@ -175,6 +175,7 @@ static enum login_status make_session(struct connection *c)
     c->session = xcalloc(1, sizeof(*c->session));
     session_init(c->session, p, c->entry.tsih, c->login->asked.words[WORD_CMD_SN], 0);
     c->session->buffers = c->loop->buffers;
+    c->session->statistics = &c->entry.statistics;
     c->session->buffered_in_all = &c->loop->service->buffered_bytes;
     scsi_nexus_init(&c->session->nexus, p->target_name, ISCSI_PORTAL_GROUP, initiator_port_name(p, port));
     fill_targets(c);

@@ -8,6 +8,7 @@
 
 #include "fleet/machine.h"
 #include "iscsi/login.h"
+#include "iscsi/statistics.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -49,6 +50,7 @@ struct registry_entry {
     uint64_t conflict_told_ms;
 
     atomic_uint_fast64_t requests; /* whatever its initiator sent, pings and their answers too */
+    struct statistics statistics;
     atomic_uint_fast64_t commands;
     atomic_uint_fast64_t read_bytes;
     atomic_uint_fast64_t written_bytes;

@@ -22,8 +22,15 @@ void session_init(struct session *session, const struct session_parameters *para
     session->held.last = &session->held.first;
 }
 
+static void note_depth(struct session *session)
+{
+    if (session->statistics)
+        statistics_set_depth(session->statistics, session->windowed_tasks + session->immediate_tasks);
+}
+
 void session_link_task(struct session *session, struct task *task)
 {
+    task->begun_ns = session->now_ns;
     task->next = session->tasks;
     if (task->next)
         task->next->previous = task;
@@ -32,6 +39,7 @@ void session_link_task(struct session *session, struct task *task)
         session->immediate_tasks++;
     else
         session->windowed_tasks++;
+    note_depth(session);
 }
 
 /* The window opens by what has ended; it never goes back (RFC 7143 4.2.2.1). */
@@ -129,6 +137,7 @@ void session_end_task(struct session *session, struct task *task)
         session->immediate_tasks--;
     else
         session->windowed_tasks--;
+    note_depth(session);
     if (task->scsi.out) {
         give_room(session, &session->buffered_bytes, task->out_room_bytes);
         buffers_give(session->buffers, TAKE_PTR(task->scsi.out), task->out_room_bytes);

@@ -17,6 +17,7 @@
 #pragma once
 
 #include "iscsi/buffers.h"
+#include "iscsi/statistics.h"
 #include "iscsi/task.h"
 
 enum {
@@ -106,6 +107,8 @@ struct session {
     bool logging_out;
     bool reset_target; /* TARGET COLD RESET: all sessions of the target end */
     struct session_counters counters;
+    struct statistics *statistics; /* the owner's; NULL: none */
+    uint64_t now_ns;               /* the owner's: when a command came, and when its status is sent */
 };
 
 /* What to send next. */

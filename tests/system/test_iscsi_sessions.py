@@ -324,3 +324,48 @@ for code in codes:
     assert status == 0 and data[1] == code and len(data) == 4 + int.from_bytes(data[2:4], "big"), hex(code)
 print(all(code in codes for code in (0x00, 0x80, 0x83, 0x86, 0xb0, 0xb1, 0xb2)))
 """) == "True"
+
+
+# ---- what it cost ----
+
+def test_sessions_are_counted(stage):
+    """Operations and their durations by kind, bytes, the rate of the last seconds, the queue now and at its deepest."""
+    busy = stage.start_speaking("busy", """
+s = connect().login()
+s.run(b"\\0")
+def write(n):
+    s.command(b"\\x2a\\0" + struct.pack(">IBH", 8 * n, 0, 8), 0xa0, 4096, bytes(4096))
+for n in range(100):
+    write(n)
+    s.finish()
+s.run(b"\\x35\\0" + bytes(8))
+end = time.monotonic() + 3
+reads = 0
+while time.monotonic() < end:
+    for n in range(16):
+        s.command(b"\\x28\\0" + struct.pack(">IBH", 8 * n, 0, 8), 0xc0, 4096)
+    for n in range(16):
+        assert len(s.finish()[1]) == 4096
+    reads += 16
+    time.sleep(0.01)
+print("reads", reads)
+time.sleep(20)
+""", r"reads (\d+)")
+    reads = int(re.search(r"reads (\d+)", busy.output.decode())[1])
+    session, = stage.farboot.json("session", "list")["sessions"]
+    commands = session["commands"]
+    assert (commands["read"]["count"], commands["write"]["count"], commands["flush"]["count"]) == (reads, 100, 1)
+    assert commands["other"]["count"] == 1
+    assert (session["read_bytes"], session["written_bytes"]) == (reads * 4096, 100 * 4096)
+    assert session["queue_depth"] == 0 and 2 <= session["queue_depth_max"] <= 16
+    assert reads / 5 * 0.5 < session["operations_per_second"] <= (reads + 102) / 5 + 1
+    for kind in ("read", "write", "flush"):
+        counted = commands[kind]
+        assert sum(row["count"] for row in counted["latency"]) == counted["count"]
+        bounds = [row["below_us"] for row in counted["latency"]]
+        assert bounds == sorted(bounds) and all(bound & bound - 1 == 0 for bound in bounds)
+        assert bounds[0] <= counted["p50_us"] <= counted["p99_us"] <= bounds[-1] < 1 << 20
+    shown = stage.farboot.run("session", "list").stdout.splitlines()
+    assert shown[0].split() == ["MACHINE", "ADDRESS", "IO/S", "QUEUE", "READ", "WRITTEN", "READS", "WRITES"]
+    assert shown[1].startswith(f"pi-01    {CLIENT}")
+    busy.stop()
