@@ -59,7 +59,7 @@ _farboot() {
     --cmdline-add | --cmdline-remove | --name | --mac | --size | --address | --serial | --comment) return ;;
     *)
         case $COMP_CWORD,$noun,$verb in
-        1,*) words="serve status watch image machine group defaults disk snapshot rollback help --socket --version --help" ;;
+        1,*) words="serve status session watch image machine group defaults disk snapshot rollback help --socket --version --help" ;;
         2,image,*) words="import list show remove --help" ;;
         2,machine,*) words="discovered adopt add list show set replace chap remove --help" ;;
         2,group,*) words="add list show set remove --help" ;;
@@ -69,9 +69,11 @@ _farboot() {
         2,rollback,*) words=$(_farboot_at) ;;
         2,watch,*) words="$(_farboot_names machine) --json --help" ;;
         2,status,*) words="--json --help" ;;
+        2,session,*) words="list --help" ;;
         2,serve,*) words="--config --help" ;;
-        2,help,*) words="serve status watch image machine group defaults disk snapshot rollback" ;;
+        2,help,*) words="serve status session watch image machine group defaults disk snapshot rollback" ;;
         3,help,image) words="import list show remove" ;;
+        3,help,session) words="list" ;;
         3,help,machine) words="discovered adopt add list show set replace chap remove" ;;
         3,help,disk) words="add list set remove" ;;
         3,image,import)

@@ -22,6 +22,9 @@
 struct api;
 struct api_sockets;
 
+/* Commands are counted apart: reads, writes, flushes, others. */
+enum { API_COMMAND_KINDS = 4, API_LATENCY_BUCKETS = 25 };
+
 /* A machine that is logged in to its disk. */
 struct api_session {
     uint64_t machine_id;
@@ -31,6 +34,10 @@ struct api_session {
     uint64_t since_seconds; /* wall clock */
     uint64_t read_bytes;
     uint64_t written_bytes;
+    unsigned operations_per_second; /* of the last seconds */
+    unsigned queue_depth;
+    unsigned queue_depth_max;
+    uint64_t latency[API_COMMAND_KINDS][API_LATENCY_BUCKETS]; /* bucket n: below 2^n microseconds, and not below 2^(n-1) */
 };
 
 /* A DHCP server on the wire that is not ours. */

@@ -120,21 +120,3 @@ void status_get_store(struct api_call *call)
                                   "used_bytes", (json_int_t)usage.used_bytes));
     warn_of_low_space(call->reply, &usage, options->store_path);
 }
-
-void sessions_get(struct api_call *call)
-{
-    CLEANUP(cleanup_live) struct live *live = live_new(call->api);
-    json_t *list = json_array();
-    size_t count;
-    const struct api_session *sessions = live_sessions(live, &count);
-
-    for (size_t i = 0; i < count; i++) {
-        const struct api_session *s = &sessions[i];
-        json_array_append_new(list, json_pack("{s:o, s:o, s:o, s:I, s:I, s:I}", "machine", json_text(s->machine),
-                                              "address", json_address(s->address), "initiator",
-                                              json_text(s->initiator), "since", (json_int_t)s->since_seconds,
-                                              "read_bytes", (json_int_t)s->read_bytes, "written_bytes",
-                                              (json_int_t)s->written_bytes));
-    }
-    call->reply = json_pack("{s:o}", "sessions", list);
-}

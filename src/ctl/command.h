@@ -59,6 +59,7 @@ const char *suggest(const char *word, const char *const *known, size_t count);
 
 int status_command(const struct arguments *arguments);
 int watch_command(const struct arguments *arguments);
+int session_list_command(const struct arguments *arguments);
 int image_import_command(const struct arguments *arguments);
 int image_export_command(const struct arguments *arguments);
 int image_capture_command(const struct arguments *arguments);

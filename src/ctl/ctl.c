@@ -16,6 +16,8 @@ const struct command commands[] = {
      {{"--config", "FILE", "the configuration; /etc/farboot/farboot.yaml by default", false}}},
     {"status", NULL, {NULL}, "shows the daemon, its network and every machine's stage", status_command,
      {JSON_OPTION}},
+    {"session", "list", {NULL}, "lists who uses a disk now, how much and how fast", session_list_command,
+     {JSON_OPTION}},
     {"watch", NULL, {"[MACHINE]"}, "shows what happens, of one machine or all, until Ctrl-C", watch_command,
      {{"--json", NULL, "prints one JSON object per line, for programs", false}}},
     {"image", "import", {"FILE"}, "takes a disk image in; - reads standard input", image_import_command,

@@ -290,6 +290,9 @@ static int start_iscsi(struct services *s, struct error *error)
 
 /* ---- what the API asks of the services ---- */
 
+_Static_assert(sizeof(((struct api_session *)0)->latency) == sizeof(((struct statistics_view *)0)->latency),
+               "both count the same");
+
 static size_t tell_sessions(void *arg, struct api_session *to, size_t max)
 {
     const struct services *s = arg;
@@ -303,7 +306,11 @@ static size_t tell_sessions(void *arg, struct api_session *to, size_t max)
                                      .address = infos[i].address,
                                      .since_seconds = infos[i].since_seconds,
                                      .read_bytes = infos[i].read_bytes,
-                                     .written_bytes = infos[i].written_bytes};
+                                     .written_bytes = infos[i].written_bytes,
+                                     .operations_per_second = infos[i].statistics.operations_per_second,
+                                     .queue_depth = infos[i].statistics.depth,
+                                     .queue_depth_max = infos[i].statistics.depth_max};
+        memcpy(to[i].latency, infos[i].statistics.latency, sizeof(to[i].latency));
         COPY_STRING(to[i].machine, infos[i].machine);
         COPY_STRING(to[i].initiator, infos[i].initiator_name);
     }

@@ -10,7 +10,6 @@
 
 enum {
     CHUNK_BYTES = 256 * 1024,
-    CHUNKS_PER_TURN = 8, /* others on this loop have their turn, too */
     TICK_MS = 5000,
     IDLE_MAX_MS = 30 * 1000, /* without a whole request */
     STALL_MAX_MS = 60 * 1000, /* without taking anything of an answer */
@@ -303,11 +302,7 @@ static bool put_chunk(struct http_connection *c)
 /* Sends what there is, until somebody is to be waited for. */
 static void pump(struct http_connection *c)
 {
-    for (unsigned chunks = 0; c->next_offset < c->end_offset; chunks++) {
-        if (chunks == CHUNKS_PER_TURN) {
-            stream_set_reading(c->stream, false); /* what was not sent yet brings us back */
-            return;
-        }
+    while (c->next_offset < c->end_offset) {
         if (!put_chunk(c))
             return;
     }

@@ -101,6 +101,10 @@ static void on_timeout(void *arg)
 {
     struct connection *c = arg;
 
+    if (c->phase == PHASE_WAITING && c->entry.contested_id && !c->entry.waiting) {
+        connection_try_to_enter(c);
+        return;
+    }
     connection_end(c, c->phase == PHASE_LEAVING ? "logged out" : "no login in time");
 }
 
@@ -119,6 +123,13 @@ static void ask_to_close(struct registry_entry *entry)
     struct connection *c = CONTAINER_OF(entry, struct connection, entry);
 
     service_call(c->loop->service, entry->loop_index, entry->id, connection_close_by_id);
+}
+
+static void ask_to_disconnect(struct registry_entry *entry)
+{
+    struct connection *c = CONTAINER_OF(entry, struct connection, entry);
+
+    service_call(c->loop->service, entry->loop_index, entry->id, connection_disconnect_by_id);
 }
 
 static void ask_to_retry(struct registry_entry *entry)
@@ -151,6 +162,13 @@ static void ask_to_watch(struct registry_entry *entry, bool closely)
     service_call(c->loop->service, entry->loop_index, entry->id, closely ? watch_closely : watch_calmly);
 }
 
+static void ask_to_ping(struct registry_entry *entry)
+{
+    struct connection *c = CONTAINER_OF(entry, struct connection, entry);
+
+    service_call(c->loop->service, entry->loop_index, entry->id, connection_ping_by_id);
+}
+
 static void link_connection(struct iscsi_loop *loop, struct connection *c)
 {
     c->next = loop->connections;
@@ -169,8 +187,10 @@ void connection_open(struct iscsi_loop *loop, int fd, const struct sockaddr_in *
     c->peer = *peer;
     c->entry.loop_index = loop->index;
     c->entry.close = ask_to_close;
+    c->entry.disconnect = ask_to_disconnect;
     c->entry.retry = ask_to_retry;
     c->entry.watch = ask_to_watch;
+    c->entry.ping = ask_to_ping;
     c->entry.address = inet_of_sockaddr(peer);
     c->entry.port = inet_port_of_sockaddr(peer);
     c->entry.since_seconds = clock_wall_seconds();
@@ -192,7 +212,28 @@ void connection_close_by_id(struct iscsi_loop *loop, uint64_t id)
     struct connection *c = find(loop, id);
 
     if (c)
-        connection_end(c, "another session took its place, or it was told to end");
+        connection_end(c, "another session took its place");
+}
+
+void connection_disconnect_by_id(struct iscsi_loop *loop, uint64_t id)
+{
+    struct connection *c = find(loop, id);
+
+    if (!c)
+        return;
+    connection_announce_end(c);
+    connection_end(c, "it was told to end");
+}
+
+/* What firmware cannot answer it would take for an error. */
+void connection_ping_by_id(struct iscsi_loop *loop, uint64_t id)
+{
+    struct connection *c = find(loop, id);
+
+    if (!c || c->phase != PHASE_FULL || c->is_firmware)
+        return;
+    session_ping(c->session);
+    connection_put_output(c);
 }
 
 void connection_retry_by_id(struct iscsi_loop *loop, uint64_t id)
@@ -217,6 +258,7 @@ void connection_close_all(struct iscsi_loop *loop)
 
     for (struct connection *c = loop->connections; c; c = next) {
         next = c->next;
+        connection_announce_end(c);
         connection_end(c, "farboot is stopping");
     }
 }

@@ -52,10 +52,14 @@ struct iscsi_service {
 
 /* Takes the descriptor. On the loop's thread. */
 void connection_open(struct iscsi_loop *loop, int fd, const struct sockaddr_in *peer);
-/* Closes the connection with this id, if it is still there. */
+/* Closes the connection with this id, if it is still there: another one takes its place. */
 void connection_close_by_id(struct iscsi_loop *loop, uint64_t id);
+/* The same because somebody said so; its initiator is told, if it understands. */
+void connection_disconnect_by_id(struct iscsi_loop *loop, uint64_t id);
 /* Its login goes on: what it waited for is gone. */
 void connection_retry_by_id(struct iscsi_loop *loop, uint64_t id);
+/* Makes its initiator show that it lives, if it is one that can. */
+void connection_ping_by_id(struct iscsi_loop *loop, uint64_t id);
 /* Its machine may have got or lost disks. */
 void connection_renew_by_id(struct iscsi_loop *loop, uint64_t id);
 /* Lets commands that run finish, then closes. */

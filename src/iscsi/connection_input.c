@@ -3,6 +3,8 @@
  */
 #include "iscsi/connection_parts.h"
 
+#include "base/clock.h"
+
 enum { LOGIN_DATA_MAX_BYTES = 16384 };
 
 /* A whole PDU whose data has no place of its own. */
@@ -27,6 +29,9 @@ static size_t begin_data(struct connection *c, const struct pdu *pdu, size_t hea
 {
     c->pdu = *pdu;
     c->placed_bytes = c->trailer_bytes = 0;
+    /* Once in a turn is enough: its commands came together. */
+    if (!c->session->now_ns)
+        c->session->now_ns = clock_monotonic_ns();
     if (session_begin_data(c->session, pdu, &c->place) == SESSION_BROKEN) {
         connection_end(c, "the initiator broke the protocol");
         return 0;

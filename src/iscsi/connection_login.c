@@ -175,6 +175,7 @@ static enum login_status make_session(struct connection *c)
     c->session = xcalloc(1, sizeof(*c->session));
     session_init(c->session, p, c->entry.tsih, c->login->asked.words[WORD_CMD_SN], 0);
     c->session->buffers = c->loop->buffers;
+    c->session->statistics = &c->entry.statistics;
     c->session->buffered_in_all = &c->loop->service->buffered_bytes;
     scsi_nexus_init(&c->session->nexus, p->target_name, ISCSI_PORTAL_GROUP, initiator_port_name(p, port));
     fill_targets(c);
@@ -193,12 +194,24 @@ static void enter_full_feature(struct connection *c, enum login_status status)
 /* The disks are open. Older sessions with the same names must be gone before this one begins. */
 void connection_try_to_enter(struct connection *c)
 {
-    bool wait = false;
-    enum login_status status =
-        registry_enter(&c->loop->service->registry, &c->entry, clock_monotonic_ms(), &c->predecessor, &wait);
-
-    if (!wait)
-        enter_full_feature(c, status);
+    switch (registry_enter(&c->loop->service->registry, &c->entry, clock_monotonic_ms(), &c->predecessor)) {
+    case REGISTRY_ENTERED:
+        enter_full_feature(c, LOGIN_SUCCESS);
+        return;
+    case REGISTRY_NO_SESSION:
+        enter_full_feature(c, LOGIN_NO_SESSION);
+        return;
+    case REGISTRY_WAIT:
+        return;
+    case REGISTRY_ASK_AGAIN:
+        loop_timer_set(c->timer, REGISTRY_CONTEST_STEP_MS);
+        return;
+    case REGISTRY_KEEPS_OTHER:
+        /* A status after which initiators try again: the other one may go. */
+        connection_tell_conflict(c);
+        connection_handle_login(c, login_finished(c->login, LOGIN_UNAVAILABLE, 0));
+        return;
+    }
 }
 
 static void open_disks(struct work *work)

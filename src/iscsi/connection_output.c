@@ -3,6 +3,8 @@
  */
 #include "iscsi/connection_parts.h"
 
+#include "base/clock.h"
+
 /* The data of a read, into its place behind the header. False: not now, or never; the task has been moved. */
 static bool fetch(struct connection *c, const struct session_output *out, uint8_t *data)
 {
@@ -34,12 +36,14 @@ static bool put_pdu(struct connection *c, const struct session_output *out)
     pdu_write_header(&out->pdu, digests, to);
     size_t trailer = pdu_write_trailer(&out->pdu, digests, to + header);
     stream_commit(c->stream, header + out->pdu.data_bytes + trailer);
+    if (out->has_status)
+        c->session->now_ns = clock_monotonic_ns();
     if (session_sent(c->session, out))
         connection_leave(c);
     return true;
 }
 
-static void put_output(struct connection *c)
+void connection_put_output(struct connection *c)
 {
     struct session_output out;
 
@@ -48,6 +52,15 @@ static void put_output(struct connection *c)
             break;
     }
     stream_send(c->stream);
+}
+
+/* iPXE takes an Async Message for an error (and then ends what is about to end anyway, but says so to its user). */
+void connection_announce_end(struct connection *c)
+{
+    if (c->phase != PHASE_FULL || c->is_firmware)
+        return;
+    session_announce_end(c->session);
+    connection_put_output(c);
 }
 
 static void reset_target(struct connection *c)
@@ -62,7 +75,8 @@ void connection_go_on(struct connection *c)
     if (c->phase != PHASE_FULL)
         return;
     connection_execute(c);
-    put_output(c);
+    connection_put_output(c);
+    c->session->now_ns = 0; /* what comes now belongs to the next turn */
     if (c->phase != PHASE_FULL)
         return;
     connection_publish(c);

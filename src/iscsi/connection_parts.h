@@ -61,6 +61,8 @@ void connection_leave(struct connection *c);
 /* connection_tell.c */
 
 void connection_tell_refused(struct connection *c, const char *why);
+/* A living session keeps the place that this one asked for. */
+void connection_tell_conflict(struct connection *c);
 void connection_tell_login(struct connection *c);
 void connection_tell_stages(struct connection *c);
 void connection_tell_end(struct connection *c, const char *how);
@@ -100,3 +102,7 @@ void connection_read_elsewhere(struct connection *c, struct task *task);
 
 /* Does what can be done now, and says what can be said. */
 void connection_go_on(struct connection *c);
+/* Says what can be said. */
+void connection_put_output(struct connection *c);
+/* Tells the initiator that the connection is about to end, if it is one that understands that. */
+void connection_announce_end(struct connection *c);

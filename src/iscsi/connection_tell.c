@@ -47,15 +47,16 @@ static bool is_takeover(const struct connection *c)
     return c->predecessor.found && c->predecessor.idle_ms < TAKEOVER_IDLE_MS && !c->is_firmware;
 }
 
-static void tell_conflict(struct connection *c)
+void connection_tell_conflict(struct connection *c)
 {
     char here[INET_TEXT_SIZE], there[INET_TEXT_SIZE];
-    bool alive = c->predecessor.found && c->predecessor.idle_ms < TAKEOVER_IDLE_MS;
 
-    if (!alive || c->predecessor.address == inet_of_sockaddr(&c->peer))
+    if (!c->predecessor.tell)
         return;
     event_post(events_of(c), machine_of(c), NULL, STAGE_NONE, EVENT_ERROR, "iscsi.conflict",
-               "two machines use one initiator name and throw each other out: %s and %s",
+               "two machines use one initiator name: %s keeps the disk, %s is refused as long as that one "
+               "lives; give "
+               "each its own name",
                inet_format(there, c->predecessor.address), peer_text(c, here));
 }
 
@@ -65,7 +66,6 @@ void connection_tell_login(struct connection *c)
 
     if (!c->machine.id)
         return;
-    tell_conflict(c);
     if (is_takeover(c)) {
         reach(c, c->predecessor.stage);
         event_post(events_of(c), machine_of(c), NULL, STAGE_NONE, EVENT_INFO, "iscsi.back",
@@ -111,6 +111,7 @@ void connection_publish(struct connection *c)
     const struct session_counters *n = &c->session->counters;
 
     atomic_store_explicit(&c->entry.commands, n->commands, memory_order_relaxed);
+    atomic_store_explicit(&c->entry.requests, n->commands + n->pings + n->pongs, memory_order_relaxed);
     atomic_store_explicit(&c->entry.read_bytes, n->read_bytes, memory_order_relaxed);
     atomic_store_explicit(&c->entry.written_bytes, n->written_bytes, memory_order_relaxed);
     atomic_store_explicit(&c->entry.last_active_ms, clock_monotonic_ms(), memory_order_relaxed);

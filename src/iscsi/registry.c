@@ -94,6 +94,46 @@ static bool close_predecessors(struct registry *registry, struct registry_entry 
     return found;
 }
 
+/* The older session that is the same one and lives somewhere else, as far as one knows. */
+static struct registry_entry *find_elsewhere(struct registry *registry, const struct registry_entry *entry)
+{
+    for (struct registry_entry *e = registry->first; e; e = e->next) {
+        if (e->id < entry->id && e->entered && !e->closing && e->address != entry->address &&
+            is_same_session(e, entry))
+            return e;
+    }
+    return NULL;
+}
+
+static void ask_whether_alive(struct registry_entry *entry, struct registry_entry *other, uint64_t now_ms)
+{
+    entry->contested_id = other->id;
+    entry->contested_since_ms = now_ms;
+    entry->contested_requests = atomic_load(&other->requests);
+    other->ping(other);
+}
+
+/* REGISTRY_ENTERED: nobody elsewhere is in the way. */
+static enum registry_answer contest(struct registry *registry, struct registry_entry *entry, uint64_t now_ms,
+                                    struct registry_predecessor *predecessor)
+{
+    struct registry_entry *other = find_elsewhere(registry, entry);
+
+    if (!other)
+        return REGISTRY_ENTERED;
+    if (entry->contested_id != other->id)
+        ask_whether_alive(entry, other, now_ms);
+    else if (atomic_load(&other->requests) != entry->contested_requests) {
+        describe(other, now_ms, predecessor);
+        predecessor->tell =
+            !other->conflict_told_ms || now_ms - other->conflict_told_ms >= REGISTRY_TELL_AGAIN_MS;
+        if (predecessor->tell)
+            other->conflict_told_ms = now_ms;
+        return REGISTRY_KEEPS_OTHER;
+    }
+    return now_ms - entry->contested_since_ms < REGISTRY_CONTEST_MS ? REGISTRY_ASK_AGAIN : REGISTRY_ENTERED;
+}
+
 static bool session_exists(struct registry *registry, const struct registry_entry *entry, uint16_t tsih)
 {
     for (struct registry_entry *e = registry->first; e; e = e->next) {
@@ -127,32 +167,42 @@ static uint16_t next_tsih(struct registry *registry)
     return registry->last_tsih;
 }
 
-enum login_status registry_enter(struct registry *registry, struct registry_entry *entry, uint64_t now_ms,
-                                 struct registry_predecessor *predecessor, bool *wait)
+static enum registry_answer enter(struct registry *registry, struct registry_entry *entry, uint64_t now_ms,
+                                  struct registry_predecessor *predecessor)
 {
-    enum login_status status = LOGIN_SUCCESS;
-
-    pthread_mutex_lock(&registry->lock);
-    if (entry->tsih && !predecessor->found && !session_exists(registry, entry, entry->tsih)) {
-        status = LOGIN_NO_SESSION;
-    } else if (close_predecessors(registry, entry, now_ms, predecessor)) {
-        entry->waiting = *wait = true;
-    } else {
-        make_room(registry, entry);
-        if (!entry->tsih)
-            entry->tsih = next_tsih(registry);
-        entry->entered = true;
+    if (entry->tsih && !predecessor->found && !session_exists(registry, entry, entry->tsih))
+        return REGISTRY_NO_SESSION;
+    enum registry_answer answer = contest(registry, entry, now_ms, predecessor);
+    if (answer != REGISTRY_ENTERED)
+        return answer;
+    if (close_predecessors(registry, entry, now_ms, predecessor)) {
+        entry->waiting = true;
+        return REGISTRY_WAIT;
     }
+    make_room(registry, entry);
+    if (!entry->tsih)
+        entry->tsih = next_tsih(registry);
+    entry->entered = true;
+    return REGISTRY_ENTERED;
+}
+
+enum registry_answer registry_enter(struct registry *registry, struct registry_entry *entry, uint64_t now_ms,
+                                    struct registry_predecessor *predecessor)
+{
+    pthread_mutex_lock(&registry->lock);
+    enum registry_answer answer = enter(registry, entry, now_ms, predecessor);
     pthread_mutex_unlock(&registry->lock);
-    return status;
+    return answer;
 }
 
 void registry_close_machine(struct registry *registry, uint64_t machine_id)
 {
     pthread_mutex_lock(&registry->lock);
     for (struct registry_entry *e = registry->first; e; e = e->next) {
-        if (!machine_id || e->machine_id == machine_id)
-            close_entry(e);
+        if ((machine_id && e->machine_id != machine_id) || e->closing)
+            continue;
+        e->closing = true;
+        e->disconnect(e);
     }
     pthread_mutex_unlock(&registry->lock);
 }

@@ -235,6 +235,7 @@ struct collection {
     size_t count;
     size_t capacity;
     uint64_t now_ms;
+    uint64_t now_ns;
 };
 
 static void collect(const struct registry_entry *entry, void *arg)
@@ -257,13 +258,14 @@ static void collect(const struct registry_entry *entry, void *arg)
         .read_bytes = atomic_load(&entry->read_bytes),
         .written_bytes = atomic_load(&entry->written_bytes),
     };
+    statistics_view(&entry->statistics, all->now_ns, &info->statistics);
     COPY_STRING(info->machine, entry->machine);
     COPY_STRING(info->initiator_name, entry->initiator_name);
 }
 
 void iscsi_service_sessions(struct iscsi_service *service, struct iscsi_session_info **infos, size_t *count)
 {
-    struct collection all = {.now_ms = clock_monotonic_ms()};
+    struct collection all = {.now_ms = clock_monotonic_ms(), .now_ns = clock_monotonic_ns()};
 
     registry_for_each(&service->registry, collect, &all);
     *infos = all.infos;

@@ -17,6 +17,7 @@
 #include "catalog/presence.h"
 #include "fleet/event.h"
 #include "iscsi/chap.h"
+#include "iscsi/statistics.h"
 #include "loop/workers.h"
 #include "store/store.h"
 
@@ -52,6 +53,7 @@ struct iscsi_session_info {
     uint64_t commands;
     uint64_t read_bytes;
     uint64_t written_bytes;
+    struct statistics_view statistics;
 };
 
 /* Binds, perhaps to a privileged address. Accepts nothing yet. 0 or negative errno. Options are copied; what

@@ -22,6 +22,12 @@ void session_init(struct session *session, const struct session_parameters *para
     session->held.last = &session->held.first;
 }
 
+static void note_depth(struct session *session)
+{
+    if (session->statistics)
+        statistics_set_depth(session->statistics, session->windowed_tasks + session->immediate_tasks);
+}
+
 static struct task **slot_of(struct session *session, const struct task *task)
 {
     return &session->by_tag[task->tag % SESSION_TAG_SLOTS];
@@ -43,6 +49,7 @@ struct task *session_new_task(struct session *session, const struct pdu *pdu)
     task_init(task, pdu, &session->nexus);
     task->next_by_tag = *slot_of(session, task);
     *slot_of(session, task) = task;
+    task->begun_ns = session->now_ns;
     task->next = session->tasks;
     if (task->next)
         task->next->previous = task;
@@ -51,6 +58,7 @@ struct task *session_new_task(struct session *session, const struct pdu *pdu)
         session->immediate_tasks++;
     else
         session->windowed_tasks++;
+    note_depth(session);
     return task;
 }
 
@@ -71,6 +79,7 @@ static void unlink_task(struct session *session, struct task *task)
         session->immediate_tasks--;
     else
         session->windowed_tasks--;
+    note_depth(session);
 }
 
 /* The window opens by what has ended; it never goes back (RFC 7143 4.2.2.1). */

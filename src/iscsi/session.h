@@ -17,6 +17,7 @@
 #pragma once
 
 #include "iscsi/buffers.h"
+#include "iscsi/statistics.h"
 #include "iscsi/task.h"
 
 enum {
@@ -63,6 +64,7 @@ struct session_counters {
     uint64_t read_bytes;
     uint64_t written_bytes;
     uint64_t pings; /* NOP-Outs that want an answer */
+    uint64_t pongs; /* NOP-Outs that are one */
 };
 
 struct session {
@@ -107,6 +109,8 @@ struct session {
     bool logging_out;
     bool reset_target; /* TARGET COLD RESET: all sessions of the target end */
     struct session_counters counters;
+    struct statistics *statistics; /* the owner's; NULL: none */
+    uint64_t now_ns;               /* the owner's: when a command came, and when its status is sent */
 };
 
 /* What to send next. */
@@ -140,6 +144,11 @@ enum session_verdict session_end_data(struct session *session, const struct pdu 
 enum session_verdict session_request(struct session *session, const struct pdu *pdu, const uint8_t *data);
 /* Answers with a Reject (RFC 7143 11.17). */
 void session_reject(struct session *session, const struct pdu *pdu, uint8_t reason);
+
+/* A NOP-In that wants an answer (RFC 7143 11.19). */
+void session_ping(struct session *session);
+/* An Async Message: the connection is about to be dropped, and may be made again at once (RFC 7143 11.9). */
+void session_announce_end(struct session *session);
 
 /* NULL when there is none. It counts as running. */
 struct task *session_next_ready(struct session *session);

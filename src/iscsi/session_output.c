@@ -3,6 +3,7 @@
  * (RFC 7143 11.4, 11.7, 11.8).
  */
 #include "iscsi/session_parts.h"
+#include "scsi/table.h"
 
 static void number(struct session *session, struct pdu *pdu, bool with_status)
 {
@@ -159,6 +160,17 @@ static struct task *take_turn(struct session *session, struct task_queue *queue)
     return task_queue_take(queue);
 }
 
+static enum statistics_kind kind_of(const struct scsi_entry *entry)
+{
+    if (!entry)
+        return STATISTICS_OTHER;
+    if (entry->run == scsi_run_flush)
+        return STATISTICS_FLUSH;
+    return entry->flags & ENTRY_READS    ? STATISTICS_READ
+           : entry->flags & ENTRY_WRITES ? STATISTICS_WRITE
+                                         : STATISTICS_OTHER;
+}
+
 /* The task goes to the end of the queue if it has more: a short read does not wait for a long one. */
 static void task_sent(struct session *session, const struct session_output *output)
 {
@@ -179,6 +191,8 @@ static void task_sent(struct session *session, const struct session_output *outp
         return;
     }
     session->stat_sn++;
+    if (session->statistics)
+        statistics_count(session->statistics, kind_of(task->scsi.entry), task->begun_ns, session->now_ns);
     session_end_task(session, task);
 }
 

@@ -44,6 +44,7 @@ struct task {
     bool immediate;
     bool aborted; /* nobody waits for it: freed when it comes home */
     enum task_state state;
+    uint64_t begun_ns;
     uint32_t expected_bytes; /* ExpectedDataTransferLength */
 
     uint32_t out_wanted_bytes; /* what the initiator will send of what the CDB wants */

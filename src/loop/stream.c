@@ -354,7 +354,9 @@ uint8_t *stream_reserve(struct stream *stream, size_t length_bytes)
     if (stream->error)
         return NULL;
     if (stream->turn_bytes >= STREAM_TURN_BYTES) {
+        /* Also when it was asked for outside of a turn: then nothing else sees to it that another one comes. */
         stream->wants_turn = true;
+        watch_for_what_is_wanted(stream);
         return NULL;
     }
     if (stream->output && !has_room(stream, length_bytes))

@@ -39,9 +39,9 @@ def from_text(text):
 
 
 class Initiator:
-    def __init__(self, address, name, target=None, isid=LINUX_ISID, port=3260, timeout=5):
+    def __init__(self, address, name, target=None, isid=LINUX_ISID, port=3260, timeout=5, source=None):
         self.name, self.target, self.isid, self.tsih = name, target, isid, 0
-        self.socket = socket.create_connection((address, port), timeout)
+        self.socket = socket.create_connection((address, port), timeout, source and (source, 0))
         self.socket.settimeout(timeout)
         self.cmd_sn, self.exp_stat_sn, self.tag, self.answers = 1, 0, 0, {}
 

@@ -67,12 +67,20 @@ static void count_retry(struct registry_entry *entry)
     retried++;
 }
 
+static unsigned pinged;
+
+static void count_ping(struct registry_entry *entry)
+{
+    pinged++;
+}
+
 static struct registry_entry *new_entry(struct registry *registry, const char *initiator, uint8_t qualifier)
 {
     struct registry_entry *entry = xcalloc(1, sizeof(*entry));
 
     entry->close = count_close;
     entry->retry = count_retry;
+    entry->ping = count_ping;
     COPY_STRING(entry->initiator_name, initiator);
     COPY_STRING(entry->target_name, "iqn.target");
     entry->isid[5] = qualifier;
@@ -84,10 +92,10 @@ static struct registry_entry *new_entry(struct registry *registry, const char *i
 static bool enters(struct registry *registry, struct registry_entry *entry)
 {
     struct registry_predecessor predecessor = {0};
-    bool wait = false;
+    enum registry_answer answer = registry_enter(registry, entry, 1000, &predecessor);
 
-    assert_int_equal(registry_enter(registry, entry, 1000, &predecessor, &wait), LOGIN_SUCCESS);
-    return !wait;
+    assert_true(answer == REGISTRY_ENTERED || answer == REGISTRY_WAIT);
+    return answer == REGISTRY_ENTERED;
 }
 
 static void drop(struct registry *registry, struct registry_entry *entry)
@@ -139,13 +147,63 @@ static void an_unknown_tsih_has_no_session(void **state)
 {
     struct registry_predecessor predecessor = {0};
     struct registry registry;
-    bool wait = false;
 
     registry_init(&registry);
     struct registry_entry *a = new_entry(&registry, "iqn.a", 1);
     a->tsih = 77;
-    assert_int_equal(registry_enter(&registry, a, 0, &predecessor, &wait), LOGIN_NO_SESSION);
+    assert_int_equal(registry_enter(&registry, a, 0, &predecessor), REGISTRY_NO_SESSION);
     drop(&registry, a);
+    registry_end(&registry);
+}
+
+static void a_living_session_elsewhere_keeps_its_place(void **state)
+{
+    struct registry_predecessor predecessor = {0};
+    struct registry registry;
+
+    registry_init(&registry);
+    closed = pinged = 0;
+    struct registry_entry *here = new_entry(&registry, "iqn.a", 1);
+    here->address = 1;
+    assert_true(enters(&registry, here));
+    for (uint64_t attempt = 0; attempt < 3; attempt++) {
+        struct registry_entry *other = new_entry(&registry, "iqn.a", 1);
+        uint64_t now_ms = 5000 + attempt * 40000;
+        other->address = 2;
+        assert_int_equal(registry_enter(&registry, other, now_ms, &predecessor), REGISTRY_ASK_AGAIN);
+        assert_int_equal(registry_enter(&registry, other, now_ms + 200, &predecessor), REGISTRY_ASK_AGAIN);
+        assert_int_equal(pinged, attempt + 1);
+        atomic_fetch_add(&here->requests, 1);
+        assert_int_equal(registry_enter(&registry, other, now_ms + 400, &predecessor), REGISTRY_KEEPS_OTHER);
+        assert_int_equal(predecessor.address, 1);
+        assert_int_equal(predecessor.tell, attempt != 1); /* once in a minute */
+        drop(&registry, other);
+    }
+    assert_int_equal(closed, 0);
+    drop(&registry, here);
+    registry_end(&registry);
+}
+
+static void a_dead_session_elsewhere_makes_way(void **state)
+{
+    struct registry_predecessor predecessor = {0};
+    struct registry registry;
+
+    registry_init(&registry);
+    closed = 0;
+    struct registry_entry *dead = new_entry(&registry, "iqn.a", 1);
+    dead->address = 1;
+    assert_true(enters(&registry, dead));
+    struct registry_entry *fresh = new_entry(&registry, "iqn.a", 1);
+    fresh->address = 2;
+    assert_int_equal(registry_enter(&registry, fresh, 5000, &predecessor), REGISTRY_ASK_AGAIN);
+    assert_int_equal(registry_enter(&registry, fresh, 5000 + REGISTRY_CONTEST_MS - 1, &predecessor),
+                     REGISTRY_ASK_AGAIN);
+    assert_int_equal(registry_enter(&registry, fresh, 5000 + REGISTRY_CONTEST_MS, &predecessor), REGISTRY_WAIT);
+    assert_int_equal(closed, 1);
+    drop(&registry, dead);
+    assert_int_equal(registry_enter(&registry, fresh, 9000, &predecessor), REGISTRY_ENTERED);
+    drop(&registry, fresh);
     registry_end(&registry);
 }
 
@@ -176,6 +234,8 @@ int main(void)
         cmocka_unit_test(a_login_waits_for_the_session_it_replaces),
         cmocka_unit_test(another_isid_is_another_session),
         cmocka_unit_test(an_unknown_tsih_has_no_session),
+        cmocka_unit_test(a_living_session_elsewhere_keeps_its_place),
+        cmocka_unit_test(a_dead_session_elsewhere_makes_way),
         cmocka_unit_test(dead_sessions_make_room),
     };
 
