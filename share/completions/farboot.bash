@@ -50,7 +50,8 @@ _farboot() {
     --image) words=$(_farboot_names image) ;;
     --boot) words="disk san" ;;
     --lun) words="1 2 3 4 5 6 7" ;;
-    --config | --socket)
+    --cloud-init) words="auto on off" ;;
+    --config | --socket | --ssh-keys | --run | --user-data)
         COMPREPLY=($(compgen -f -- "$cur"))
         return
         ;;
@@ -98,6 +99,7 @@ _farboot() {
         *,machine,add | *,machine,adopt | *,machine,set | *,group,add | *,group,set | *,defaults,set)
             words=$(_farboot_options "$noun" "$verb")
             ;;
+        *,machine,show) words="--user-data --json --help" ;;
         *) words="--json --help" ;;
         esac
         ;;

@@ -120,6 +120,7 @@ void machine_add(struct api_call *call);
 void machine_get(struct api_call *call);
 void machine_get_store(struct api_call *call);
 void machine_set(struct api_call *call);
+void machine_get_cloud_init(struct api_call *call);
 void machine_remove_check(struct api_call *call);
 void machine_remove(struct api_call *call);
 void chap_get(struct api_call *call);

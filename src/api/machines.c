@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "fleet/cloud_init.h"
 
 #include <stdio.h>
 
@@ -258,6 +259,23 @@ void machine_get_store(struct api_call *call)
     }
     disks_add_space(store, machine, json_object_get(call->reply, "disks"));
     json_object_set_new(call->reply, "snapshots", snapshots_json(store, machine));
+}
+
+/* What its cloud-init is told, by the names of the files. */
+void machine_get_cloud_init(struct api_call *call)
+{
+    CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot =
+        catalog_read(call->api->options.catalog);
+    const struct machine *machine = call_find_machine(call, snapshot);
+    json_t *files = machine ? json_object() : NULL;
+
+    for (enum cloud_init_file file = 0; files && file <= CLOUD_INIT_NETWORK_CONFIG; file++) {
+        CLEANUP_TEXT struct text text = text_with_max(CLOUD_INIT_MAX_BYTES);
+        if (cloud_init_write(&text, machine, file) < 0)
+            error_set(&call->error, -EFBIG, "%s: what its settings tell cloud-init is too long", machine->name);
+        json_object_set_new(files, cloud_init_name(file), json_string(text_string(&text)));
+    }
+    call->reply = files;
 }
 
 /* ---- adding ---- */

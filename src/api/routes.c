@@ -15,6 +15,7 @@ static const struct route routes[] = {
     {EVHTTP_REQ_GET, "/v1/machines/NAME/chap", chap_get, NULL},
     {EVHTTP_REQ_PATCH, "/v1/machines/NAME/chap", chap_set_check, chap_set},
     {EVHTTP_REQ_GET, "/v1/machines/NAME/chap/secret", chap_secret_get, NULL},
+    {EVHTTP_REQ_GET, "/v1/machines/NAME/cloud-init", machine_get_cloud_init, NULL},
     {EVHTTP_REQ_GET, "/v1/machines/NAME/snapshots", NULL, snapshots_get},
     {EVHTTP_REQ_POST, "/v1/machines/NAME/snapshots", NULL, snapshot_create},
     {EVHTTP_REQ_PATCH, "/v1/machines/NAME/snapshots/ITEM", NULL, snapshot_rename},

@@ -3,18 +3,20 @@
 #include "disk/boot_partition.h"
 #include "fleet/boot_program.h"
 #include "fleet/boot_script.h"
+#include "fleet/cloud_init.h"
 #include "fleet/template.h"
 
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 
-enum { SCRIPT_MAX_BYTES = 32 * 1024, PROGRAM_MAX_BYTES = 4 * 1024 * 1024 };
+enum { HTTP_PORT = 80, SCRIPT_MAX_BYTES = 32 * 1024, PROGRAM_MAX_BYTES = 4 * 1024 * 1024 };
 
 struct bootfiles {
     struct store *store;
     char iqn_prefix[IQN_SIZE];
     uint16_t iscsi_port;
+    uint16_t http_port;
     char program_folder[PATH_MAX];
 };
 
@@ -43,6 +45,7 @@ struct bootfiles *bootfiles_new(const struct bootfiles_options *options)
 
     bootfiles->store = options->store;
     bootfiles->iscsi_port = options->iscsi_port;
+    bootfiles->http_port = options->http_port;
     CHECK(COPY_STRING(bootfiles->iqn_prefix, options->iqn_prefix));
     CHECK(COPY_STRING(bootfiles->program_folder, options->program_folder));
     return bootfiles;
@@ -144,6 +147,24 @@ static int open_file(struct opened *opened, const char *path, struct bootfile **
     return 0;
 }
 
+/* Where cloud-init finds its data. The prefix repeats whose it is, for a machine behind a router whose address says
+ * nothing. */
+static void locate_cloud_init(const struct opened *opened, struct disk_location *disk)
+{
+    CLEANUP_TEXT struct text word = text_with_max(sizeof(disk->cloud_init) - 1);
+    const struct machine *machine = opened->request->machine;
+    char server[INET_TEXT_SIZE], prefix[MAC_TEXT_SIZE], port[8] = "", url[64];
+
+    if (opened->bootfiles->http_port == 0 || !cloud_init_is_wanted(machine))
+        return;
+    if (opened->bootfiles->http_port != HTTP_PORT)
+        snprintf(port, sizeof(port), ":%u", opened->bootfiles->http_port);
+    snprintf(url, sizeof(url), "http://%s%s/%s/", inet_format(server, opened->request->server), port,
+             mac_format(prefix, &machine->mac, '-'));
+    cloud_init_append_word(&word, machine, url);
+    COPY_STRING(disk->cloud_init, text_string(&word));
+}
+
 static struct disk_location locate_disk(const struct opened *opened)
 {
     const struct bootfiles *bootfiles = opened->bootfiles;
@@ -154,6 +175,7 @@ static struct disk_location locate_disk(const struct opened *opened)
 
     machine_initiator_name(disk.initiator, bootfiles->iqn_prefix, mac);
     machine_target_name(disk.target, bootfiles->iqn_prefix, mac);
+    locate_cloud_init(opened, &disk);
     return disk;
 }
 
@@ -325,6 +347,18 @@ static int open_from_disk(struct bootfiles *bootfiles, const struct bootfile_req
     return open_file(&opened, request->path, file);
 }
 
+static int open_cloud_init(const struct bootfile_request *request, struct bootfile **file, struct error *error)
+{
+    CLEANUP_TEXT struct text text = text_with_max(CLOUD_INIT_MAX_BYTES);
+    enum cloud_init_file which;
+
+    CHECK(cloud_init_from_name(request->path + strlen(CLOUD_INIT_FOLDER), &which));
+    if (cloud_init_write(&text, request->machine, which) < 0)
+        return error_set(error, -EFBIG, "what its settings tell cloud-init is too long");
+    *file = bootfile_of_text(&text, BOOT_ROLE_FIRMWARE);
+    return 0;
+}
+
 /* ---- boot programs ---- */
 
 static int read_all(int fd, struct text *to)
@@ -356,6 +390,8 @@ static int open_program(struct bootfiles *bootfiles, const struct bootfile_reque
 int bootfiles_open(struct bootfiles *bootfiles, const struct bootfile_request *request,
                    struct bootfile **file, struct error *error)
 {
+    if (request->kind == BOOT_PLAN_CLOUD_INIT)
+        return open_cloud_init(request, file, error);
     if (request->kind == BOOT_PLAN_PROGRAM)
         return open_program(bootfiles, request, file, error);
     return open_from_disk(bootfiles, request, file, error);
@@ -381,6 +417,16 @@ uint64_t bootfile_size_bytes(const struct bootfile *file)
 enum boot_role bootfile_role(const struct bootfile *file)
 {
     return file->role;
+}
+
+enum stage bootfile_stage(const struct bootfile *file, enum boot_plan_kind kind)
+{
+    enum boot_role role = file ? file->role : BOOT_ROLE_FIRMWARE;
+
+    /* cloud-init asks when the system is up already. */
+    if (kind == BOOT_PLAN_CLOUD_INIT)
+        return STAGE_NONE;
+    return role == BOOT_ROLE_KERNEL || role == BOOT_ROLE_INITRAMFS ? STAGE_KERNEL : STAGE_FIRMWARE;
 }
 
 bool bootfile_is_generated(const struct bootfile *file)

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "bootfiles/config_txt.h"
 #include "fleet/boot_plan.h"
+#include "fleet/event.h"
 #include "store/store.h"
 
 #include <sys/types.h>
@@ -23,6 +24,7 @@ struct bootfiles_options {
     struct store *store;
     const char *iqn_prefix;
     uint16_t iscsi_port;
+    uint16_t http_port;         /* 0: there is no HTTP, and so no data for cloud-init */
     const char *program_folder; /* where iPXE's files lie: "/usr/lib/ipxe" */
 };
 
@@ -47,6 +49,8 @@ DEFINE_CLEANUP(bootfile, struct bootfile *, bootfile_close)
 
 uint64_t bootfile_size_bytes(const struct bootfile *file);
 enum boot_role bootfile_role(const struct bootfile *file);
+/* What its sending says of the boot; `file` may be NULL when there is none. */
+enum stage bootfile_stage(const struct bootfile *file, enum boot_plan_kind kind);
 /* Written by farboot rather than read from the disk. */
 bool bootfile_is_generated(const struct bootfile *file);
 

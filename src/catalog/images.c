@@ -14,13 +14,14 @@ static void read_image(sqlite3_stmt *row, struct image *image)
     COPY_STRING(image->source_sha256, column_text(row, 7));
     COPY_STRING(image->sha256, column_text(row, 8));
     image->report = xstrdup(column_text(row, 9));
+    COPY_STRING(image->cloud_init, column_text(row, 10));
 }
 
 int images_load(sqlite3 *db, struct image **images, size_t *count)
 {
     CLEANUP_STATEMENT sqlite3_stmt *row =
         database_prepare(db, "SELECT id, name, version, comment, volume, size_bytes, created_seconds, source_sha256, sha256,"
-                             " report FROM image ORDER BY name, version");
+                             " report, json_extract(report, '$.cloud_init') FROM image ORDER BY name, version");
     int step;
 
     *images = NULL;

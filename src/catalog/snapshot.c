@@ -113,11 +113,20 @@ static const struct settings *settings_of_group(const struct catalog_snapshot *s
     return snapshot->settings;
 }
 
+static void note_cloud_init(const struct catalog_snapshot *snapshot, struct machine *machine)
+{
+    for (size_t i = 0; i < snapshot->image_count; i++) {
+        if (snapshot->images[i].id == machine->image_id)
+            COPY_STRING(machine->cloud_init, snapshot->images[i].cloud_init);
+    }
+}
+
 static void resolve_machine(const struct catalog_snapshot *snapshot, struct settings *settings, struct machine *machine)
 {
     *settings = *settings_of_group(snapshot, machine->group_id);
     overlay(snapshot, settings, SETTING_FROM_MACHINE, machine->id);
     machine->settings = settings;
+    note_cloud_init(snapshot, machine);
     CHECK(machine_boot_from_name(machine_setting(machine, SETTING_BOOT), &machine->boot));
 }
 

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-enum { HELP_COLUMN = 25 };
+enum { HELP_COLUMN = 27 };
 
 #define DEFAULT_SOCKET "/run/farboot/farboot.sock"
 
@@ -60,7 +60,7 @@ const struct command commands[] = {
      machine_replace_command, {JSON_OPTION}},
     {"machine", "list", {NULL}, "lists the machines", machine_list_command, {JSON_OPTION}},
     {"machine", "show", {"NAME"}, "shows a machine, its disk and its newest boot", machine_show_command,
-     {JSON_OPTION}},
+     {{"--user-data", NULL, "prints what its cloud-init is told, and nothing else", false}, JSON_OPTION}},
     {"machine", "set", {"NAME"}, "changes a machine; an empty value clears it", machine_set_command,
      {{"--name", "NAME", "a new name", false},
       {"--mac", "MAC", "another network card", false},

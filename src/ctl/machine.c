@@ -320,11 +320,19 @@ static void print_machine(const json_t *machine)
     print_settings(machine, false);
 }
 
+static void print_user_data(const json_t *files)
+{
+    fputs(json_member_text(files, "user-data"), stdout);
+}
+
 int machine_show_command(const struct arguments *arguments)
 {
-    char path[CLIENT_PATH_SIZE];
+    char path[CLIENT_PATH_SIZE], files_path[CLIENT_PATH_SIZE + sizeof("/cloud-init")];
 
     if (!client_path(path, "machines", arguments->operands[0]))
         return CTL_EXIT_USAGE;
+    snprintf(files_path, sizeof(files_path), "%s/cloud-init", path);
+    if (arguments_value(arguments, "--user-data"))
+        return ask_and_tell(arguments, "GET", files_path, NULL, print_user_data);
     return ask_and_tell(arguments, "GET", path, NULL, print_machine);
 }

@@ -108,6 +108,7 @@ void report_print_short(const json_t *image)
     print_wrapped(stdout, text_string(&summary), (unsigned)strlen(name) + 2, 2);
     print_line("partitions", text_string(&partitions));
     print_line("iSCSI", login_words(report_of(image)));
+    print_line("cloud-init", json_member_text(report_of(image), "cloud_init"));
     print_advice(report_of(image));
 }
 

@@ -173,6 +173,7 @@ static void prepare_shared(struct services *s)
 {
     struct bootfiles_options files = {
         .store = s->store, .iqn_prefix = s->config->iqn_prefix, .iscsi_port = s->config->iscsi_port,
+        .http_port = s->http ? s->config->http_port : 0,
         .program_folder = s->config->program_folder};
 
     s->gate = disk_gate_new(s->workers);

@@ -22,7 +22,8 @@
  *     root              the system is on it
  *     needs_recovery    its journal was not replayed: the disk was not shut down cleanly
  *   os                  object: name ("Debian GNU/Linux 12 (bookworm)"), id ("debian"), version ("12"); or ""
- * each architecture        "arm64" | "armhf" | "amd64" | "i386" | "riscv64" | "": of its kernels kernels
+ * each cloud_init          its version ("22.4.2"), "unknown", or "" if the system has none
+ * architecture        "arm64" | "armhf" | "amd64" | "i386" | "riscv64" | "": of its kernels kernels
  * array of: partition, path, size_bytes, architecture, models (array of "Pi 4", …) models              array
  * of "Pi 3", "Pi 4", "Pi 5": which it can boot from its boot partition initramfs           array of:
  * partition, path, size_bytes, compression, can_login ("yes" | "no" | "unknown") iscsi               "yes" |
@@ -79,6 +80,7 @@ struct disk_report {
     char os_name[128];
     char os_id[64];
     char os_version[64];
+    char cloud_init[16]; /* its version; "unknown", or "" when there is none */
     const char *architecture;
     unsigned kernel_count;
     struct report_kernel kernels[REPORT_KERNELS_MAX];

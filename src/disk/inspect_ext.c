@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-enum { OS_RELEASE_MAX_BYTES = 64 * 1024, FILES_PER_FOLDER_MAX = 6 };
+enum { OS_RELEASE_MAX_BYTES = 64 * 1024, CLOUD_INIT_FILE_MAX_BYTES = 64 * 1024, FILES_PER_FOLDER_MAX = 6 };
 
 /* Names of one folder that look like kernels or like initramfs. */
 struct names {
@@ -52,6 +52,33 @@ static bool read_os_release(struct ext4 *ext4, struct disk_report *report)
         return true;
     }
     return false;
+}
+
+/* `__VERSION__ = "22.4.2"`, as the program itself knows it. */
+static void take_cloud_init_version(const char *text, struct disk_report *report)
+{
+    const char *found = strstr(text, "\n__VERSION__ = \"");
+
+    if (!found)
+        return;
+    found = strchr(found, '"') + 1;
+    size_t length = strspn(found, "0123456789.");
+    if (length > 0 && length < sizeof(report->cloud_init))
+        snprintf(report->cloud_init, sizeof(report->cloud_init), "%.*s", (int)length, found);
+}
+
+/* Where Debian and its relatives have it; elsewhere the folder is named by the version of Python. */
+static void read_cloud_init(struct ext4 *ext4, struct disk_report *report)
+{
+    static const char program[] = "/usr/bin/cloud-init", module[] = "/usr/lib/python3/dist-packages/cloudinit/version.py";
+    CLEANUP_FREE char *script = NULL, *text = NULL;
+    size_t length;
+
+    if (ext4_read_file(ext4, program, CLOUD_INIT_FILE_MAX_BYTES, &script, &length) < 0)
+        return;
+    COPY_STRING(report->cloud_init, "unknown");
+    if (ext4_read_file(ext4, module, CLOUD_INIT_FILE_MAX_BYTES, &text, &length) == 0)
+        take_cloud_init_version(text, report);
 }
 
 static bool collect(void *context, const struct ext4_entry *entry)
@@ -127,6 +154,8 @@ bool inspect_ext(const struct disk_source *source, unsigned partition, struct di
     if (ext4_open(source, &ext4) < 0)
         return false;
     bool is_root = read_os_release(ext4, report);
+    if (is_root)
+        read_cloud_init(ext4, report);
     look_in_folder(ext4, is_root ? "/boot/" : "/", partition, report);
     return is_root;
 }

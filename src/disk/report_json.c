@@ -85,11 +85,11 @@ static json_t *initramfs_json(const struct disk_report *report)
 json_t *disk_report_json(const struct disk_report *report)
 {
     json_t *json = json_pack(
-        "{s:I, s:s, s:b, s:s, s:o, s:{s:o, s:o, s:o}, s:s, s:o, s:o, s:o, s:s, s:o, s:o, s:s}", "size_bytes",
+        "{s:I, s:s, s:b, s:s, s:o, s:{s:o, s:o, s:o}, s:o, s:s, s:o, s:o, s:o, s:s, s:o, s:o, s:s}", "size_bytes",
         (json_int_t)report->size_bytes, "table", partition_table_name(report->table), "table_from_backup",
         report->table_from_backup, "disk_id", report->disk_id, "partitions", partitions_json(report), "os",
         "name", text_json(report->os_name), "id", text_json(report->os_id), "version",
-        text_json(report->os_version), "architecture", report->architecture, "kernels", kernels_json(report),
+        text_json(report->os_version), "cloud_init", text_json(report->cloud_init), "architecture", report->architecture, "kernels", kernels_json(report),
         "models", models_json(report->models), "initramfs", initramfs_json(report), "iscsi",
         initramfs_answer_name(report->can_login), "command_line", text_json(report->command_line), "root",
         text_json(report->root), "advice", report->advice);

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "fleet/boot_program.h"
+#include "fleet/cloud_init.h"
 
 #include <stdio.h>
 #include <strings.h>
@@ -174,6 +175,13 @@ static bool path_ends(const char *path, const char *name)
     return length == name_length || path[length - name_length - 1] == '/';
 }
 
+static bool is_cloud_init(const char *path)
+{
+    enum cloud_init_file file;
+
+    return string_starts_with(path, CLOUD_INIT_FOLDER) && cloud_init_from_name(path + strlen(CLOUD_INIT_FOLDER), &file);
+}
+
 /* Boot loaders try a file with their own hardware address before all others: that one is written for them, the others
  * are the disk's. */
 static enum boot_plan_kind kind_of_path(const char *path, const struct mac *mac)
@@ -198,6 +206,8 @@ static enum boot_plan_kind kind_of_path(const char *path, const struct mac *mac)
     }
     if (strcasecmp(path, "boot.ipxe") == 0)
         return BOOT_PLAN_IPXE;
+    if (is_cloud_init(path))
+        return BOOT_PLAN_CLOUD_INIT;
     return boot_program_name(path) ? BOOT_PLAN_PROGRAM : BOOT_PLAN_FILE;
 }
 
@@ -228,7 +238,8 @@ struct boot_plan boot_plan_decide(const char *path, size_t length_bytes, const s
     plan.kind = kind_of_path(plan.path, &plan.machine->mac);
     if (plan.machine->boot == MACHINE_BOOT_SAN && plan.kind == BOOT_PLAN_IPXE)
         plan.kind = BOOT_PLAN_IPXE_SAN;
-    else if (plan.machine->boot == MACHINE_BOOT_SAN && plan.kind != BOOT_PLAN_PROGRAM)
+    else if (plan.machine->boot == MACHINE_BOOT_SAN && plan.kind != BOOT_PLAN_PROGRAM &&
+             plan.kind != BOOT_PLAN_CLOUD_INIT)
         give_up(&plan, BOOT_PLAN_NOT_FOUND,
                 "this machine boots from its disk (boot: san), without boot files");
     return plan;

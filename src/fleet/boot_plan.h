@@ -36,6 +36,7 @@ enum boot_plan_kind {
     BOOT_PLAN_IPXE_SAN,  /* the iPXE script that attaches the disk of a machine without boot files */
     BOOT_PLAN_PXELINUX,  /* as PXELINUX and U-Boot want it */
     BOOT_PLAN_GRUB,      /* as GRUB wants it */
+    BOOT_PLAN_CLOUD_INIT, /* what cloud-init is told (fleet/cloud_init.h) */
     BOOT_PLAN_PROGRAM,   /* no file of the machine's: the boot program of its firmware (fleet/boot_program.h) */
     BOOT_PLAN_NOT_FOUND, /* nobody's file, or a machine without boot files */
     BOOT_PLAN_REFUSED,   /* somebody else's, or a path nobody honest sends */

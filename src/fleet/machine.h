@@ -10,7 +10,7 @@
 #include "fleet/secret.h"
 #include "fleet/setting.h"
 
-enum { NAME_SIZE = 64, IQN_SIZE = 224, COMMENT_SIZE = 128 };
+enum { NAME_SIZE = 64, IQN_SIZE = 224, COMMENT_SIZE = 128, VERSION_SIZE = 16 };
 
 enum { MACHINE_LUNS = 8, MACHINE_DISKS_MAX = MACHINE_LUNS - 1 /* beside its own, which is LUN 0 */ };
 
@@ -66,6 +66,7 @@ struct machine {
     uint64_t image_id;
     char image[NAME_SIZE];
     uint32_t image_version; /* that its disk began from */
+    char cloud_init[VERSION_SIZE]; /* what its image has, as `struct image` */
     char volume[NAME_SIZE]; /* in the store */
     uint64_t size_bytes;
     uint64_t created_seconds;
@@ -93,6 +94,7 @@ struct image {
     char source_sha256[65]; /* of what came in */
     char sha256[65];        /* of the disk it became */
     char *report;           /* what was seen inside, JSON; never NULL */
+    char cloud_init[VERSION_SIZE]; /* of the report: "22.4.2", "unknown"; "" if it has none */
 };
 
 /* A copy to keep longer than the catalog snapshot; it has no settings. */

@@ -82,6 +82,74 @@ static bool is_version(const char *value)
     return string_equal(value, "newest") || (parse_u64(value, UINT32_MAX, &number) && number > 0);
 }
 
+static bool is_cloud_init(const char *value)
+{
+    return string_equal(value, "auto") || string_equal(value, "on") || string_equal(value, "off");
+}
+
+/* Text of one or more lines, without other control characters. */
+static bool is_text(const char *value)
+{
+    for (; *value; value++) {
+        if (((uint8_t)*value < 0x20 && *value != '\n' && *value != '\t') || *value == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+/* RFC 1123, with dots between labels. */
+static bool is_host_name(const char *value)
+{
+    size_t length = strlen(value), label = 0;
+
+    if (length > 253 || strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") != length)
+        return false;
+    for (size_t i = 0; i <= length; i++) {
+        bool ends = i == length || value[i] == '.';
+        if (ends && (label == 0 || label > 63 || value[i - 1] == '-'))
+            return false;
+        if (!ends && label == 0 && value[i] == '-')
+            return false;
+        label = ends ? 0 : label + 1;
+    }
+    return true;
+}
+
+static bool is_time_zone(const char *value)
+{
+    return value[0] != '/' && !strstr(value, "..") &&
+           strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-/") == strlen(value);
+}
+
+static bool is_users(const char *value)
+{
+    return strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789_-., \t\n") == strlen(value);
+}
+
+static bool is_packages(const char *value)
+{
+    return strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.:=~/, \t\n") == strlen(value);
+}
+
+/* A public key, or what a file of them holds; options may stand in front. A private key must not end up here. */
+static bool is_ssh_keys(const char *value)
+{
+    return is_text(value) && !strstr(value, "PRIVATE KEY") &&
+           (strstr(value, "ssh-") || strstr(value, "ecdsa-") || strstr(value, "sk-"));
+}
+
+/* By its first line cloud-init tells what it is. */
+static bool is_user_data(const char *value)
+{
+    static const char *const starts[] = {"#", "Content-Type: multipart", "MIME-Version: "};
+
+    for (size_t i = 0; i < ARRAY_SIZE(starts); i++) {
+        if (string_starts_with(value, starts[i]))
+            return true;
+    }
+    return false;
+}
+
 /* ---- the table ---- */
 
 static const struct row {
@@ -92,6 +160,7 @@ static const struct row {
     bool (*check)(const char *value);
     const char *expected; /* what a value that fails the check is not */
     bool settled_when_added;
+    bool is_file;
 } rows[SETTING_COUNT] = {
     [SETTING_BOOT] = {"boot", "disk|san", "disk", "where firmware files come from", is_boot,
                       "a way to boot: disk (firmware files from its own disk) or san (iPXE starts the disk)", false},
@@ -119,6 +188,23 @@ static const struct row {
     [SETTING_KEEP_BEFORE_ROLLBACK] = {"keep-before-rollback", "all|N", "all",
                                       "snapshots kept from before rollbacks and resets", is_count_or_all,
                                       "all, or a number of snapshots, at most 100", false},
+    [SETTING_CLOUD_INIT] = {"cloud-init", "auto|on|off", "auto", "whether cloud-init is sent to farboot for its data",
+                            is_cloud_init, "one of auto (if the image has it), on, off", false},
+    [SETTING_HOSTNAME] = {"hostname", "NAME", "", "its host name; by default the machine's name", is_host_name,
+                          "a host name: letters, digits and '-', with dots between labels", false},
+    [SETTING_TIMEZONE] = {"timezone", "ZONE", "", "its time zone, like Europe/Berlin", is_time_zone,
+                          "the name of a time zone, which looks like Europe/Berlin", false},
+    [SETTING_USERS] = {"users", "NAMES", "", "accounts to make, which may use sudo; else the image's own", is_users,
+                       "account names: small letters, digits, '-', '_' and '.', separated by blanks", false},
+    [SETTING_SSH_KEYS] = {"ssh-keys", "FILE", "", "public keys that may log in as these users", is_ssh_keys,
+                          "a file of public SSH keys, one a line", false, true},
+    [SETTING_PACKAGES] = {"packages", "NAMES", "", "packages to install", is_packages,
+                          "names of packages, separated by blanks", false},
+    [SETTING_RUN] = {"run", "FILE", "", "commands to run at first boot, one a line", is_text,
+                     "a text of one command a line", false, true},
+    [SETTING_USER_DATA] = {"user-data", "FILE", "", "cloud-init's user data as it is, instead of all these",
+                           is_user_data, "user data of cloud-init, which begins with #cloud-config or its like", false,
+                           true},
 };
 
 const char *setting_name(enum setting key)
@@ -150,6 +236,11 @@ const char *setting_help(enum setting key)
 const char *setting_built_in(enum setting key)
 {
     return rows[key].built_in;
+}
+
+bool setting_is_file(enum setting key)
+{
+    return rows[key].is_file;
 }
 
 bool setting_is_for(enum setting key, enum setting_source source)

@@ -24,6 +24,14 @@ enum setting {
     SETTING_SNAPSHOT_HOURLY,
     SETTING_SNAPSHOT_DAILY,
     SETTING_KEEP_BEFORE_ROLLBACK,
+    SETTING_CLOUD_INIT,
+    SETTING_HOSTNAME,
+    SETTING_TIMEZONE,
+    SETTING_USERS,
+    SETTING_SSH_KEYS,
+    SETTING_PACKAGES,
+    SETTING_RUN,
+    SETTING_USER_DATA,
     SETTING_COUNT,
 };
 
@@ -48,6 +56,8 @@ const char *setting_value_name(enum setting key);
 /* One line. */
 const char *setting_help(enum setting key);
 const char *setting_built_in(enum setting key);
+/* Whether a value is long and so, on the command line, the content of a file. */
+bool setting_is_file(enum setting key);
 /* False for what is settled once when a machine is added: that can be said for groups and as a default only. */
 bool setting_is_for(enum setting key, enum setting_source source);
 /* -EINVAL with a sentence unless `value`, which is not empty, may be said by `source`. */

@@ -102,6 +102,8 @@ static void append_disk_words(struct text *to, const struct disk_location *disk)
     if (disk->port != ISCSI_PORT_DEFAULT)
         text_appendf(to, " iscsi_target_port=%u", disk->port);
     append_chap_words(to, &disk->chap);
+    if (*disk->cloud_init)
+        text_appendf(to, " %s", disk->cloud_init);
 }
 
 /* ---- what is wished for ---- */
@@ -156,9 +158,9 @@ static bool is_among(const struct word *word, const char *wishes,
 }
 
 /* A word that is to be added moves to the end. */
-static bool is_unwanted(const struct word *word, const struct cmdline_wishes *wishes)
+static bool is_unwanted(const struct word *word, const struct disk_location *disk, const struct cmdline_wishes *wishes)
 {
-    return is_dropped(word) || is_among(word, wishes->remove, is_meant_by) ||
+    return is_dropped(word) || (*disk->cloud_init && word_starts(word, "ds=")) || is_among(word, wishes->remove, is_meant_by) ||
            is_among(word, wishes->add, is_same_word);
 }
 
@@ -198,7 +200,7 @@ static void rewrite_line(struct text *to, const char *line, const char *end, con
         if (word.length_bytes == 2 && word_starts(&word, "--"))
             break;
         at += word.length_bytes + word.gap_bytes;
-        if (is_unwanted(&word, wishes))
+        if (is_unwanted(&word, disk, wishes))
             continue;
         if (!placed && word_starts(&word, "root=")) {
             append_disk_words(to, disk);

@@ -32,6 +32,7 @@ struct disk_location {
     uint32_t server;
     uint16_t port;
     struct disk_chap chap;
+    char cloud_init[160]; /* the word that leads to its data (fleet/cloud_init.h), or "" */
 };
 
 /* What the administrator wants of a command line beside the disk: words, separated as in one. */
@@ -42,7 +43,7 @@ struct cmdline_wishes {
 
 /*
  * Appends the command line `bytes` to `to`, rewritten: in its first line the words `ip=…`, `iscsi_…`,
- * `root=iscsi:…` and `init=…/firstboot` are gone, and ours stand in front of `root=` (at the end if there is
+ * `root=iscsi:…` and `init=…/firstboot` are gone (`ds=…`, too, if ours has one), and ours stand in front of `root=` (at the end if there is
  * none). Words to remove are gone, and those to add stand last, where they win over earlier ones. Every other
  * byte is as it was. Words are separated as the kernel does it: by spaces outside double quotes, up to `--`.
  * -E2BIG if it is longer than CMDLINE_MAX_BYTES, -EINVAL if it contains a NUL.

@@ -58,9 +58,7 @@ static void pump(struct http_connection *c);
 
 static enum stage stage_of(const struct http_connection *c)
 {
-    enum boot_role role = c->file ? bootfile_role(c->file) : BOOT_ROLE_FIRMWARE;
-
-    return role == BOOT_ROLE_KERNEL || role == BOOT_ROLE_INITRAMFS ? STAGE_KERNEL : STAGE_FIRMWARE;
+    return bootfile_stage(c->file, c->plan.kind);
 }
 
 static const char *quoted_path(const struct http_connection *c, char to[160])

@@ -65,9 +65,7 @@ static void pump(struct tftp_session *s);
 
 static enum stage stage_of(const struct tftp_session *s)
 {
-    enum boot_role role = s->file ? bootfile_role(s->file) : BOOT_ROLE_FIRMWARE;
-
-    return role == BOOT_ROLE_KERNEL || role == BOOT_ROLE_INITRAMFS ? STAGE_KERNEL : STAGE_FIRMWARE;
+    return bootfile_stage(s->file, s->plan.kind);
 }
 
 static const char *quoted_path(const struct tftp_session *s, char to[160])

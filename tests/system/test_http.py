@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+import yaml
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from lab import Farboot, Lab, run  # noqa: E402
@@ -170,6 +171,91 @@ def test_what_is_sent_is_an_event_of_the_machine(lab, pi, farboot):
     assert_logged(farboot, "sent vmlinuz 8.2 MiB in")
     curl(lab, pi, "nothing", "-o", "/dev/null")
     assert_logged(farboot, "has no nothing")
+
+
+# ---- cloud-init ----
+
+def cloud_init(lab, pi, name):
+    return curl(lab, pi, f"cloud-init/{name}", "-f").stdout
+
+
+def test_cloud_init_is_told_what_the_settings_say(lab, pi, farboot, tmp_path):
+    odd = 'echo "it\'s: #1 \\\\ é \u2028 😀" > /root/x; printf \'%s\\n\' {a: b} - c'
+    (tmp_path / "keys").write_text("ssh-ed25519 AAAA anna@desk\n\nssh-rsa BBBB # two\n")
+    (tmp_path / "run").write_text(f"{odd}\nsystemctl enable x\n")
+    farboot.run("defaults", "set", "--timezone", "Europe/Berlin", "--ssh-keys", tmp_path / "keys")
+    farboot.run("machine", "set", "pi-01", "--cloud-init", "on", "--hostname", "pi-01.lab", "--users", "anna ben",
+                "--packages", "htop nfs-common", "--run", tmp_path / "run")
+    try:
+        text = cloud_init(lab, pi, "user-data")
+        assert text.startswith("#cloud-config\n")
+        data = yaml.safe_load(text)
+        assert data["hostname"] == "pi-01.lab" and data["timezone"] == "Europe/Berlin"
+        assert [user["name"] for user in data["users"]] == ["anna", "ben"]
+        assert data["users"][1]["ssh_authorized_keys"] == ["ssh-ed25519 AAAA anna@desk", "ssh-rsa BBBB # two"]
+        assert data["packages"] == ["htop", "nfs-common"]
+        assert data["runcmd"] == [odd, "systemctl enable x"]
+        assert farboot.run("machine", "show", "pi-01", "--user-data").stdout == text
+        meta = yaml.safe_load(cloud_init(lab, pi, "meta-data"))
+        assert meta["local-hostname"] == "pi-01.lab" and meta["instance-id"]
+        assert cloud_init(lab, pi, "vendor-data") == cloud_init(lab, pi, "network-config") == ""
+        assert " ds=nocloud;s=http://192.168.20.1/dc-a6-32-01-02-03/cloud-init/ root=" in curl(lab, pi, "cmdline.txt").stdout
+        script = curl(lab, pi, "boot.ipxe").stdout
+        assert " ds=nocloud;s=http://192.168.20.1/dc-a6-32-01-02-03/cloud-init/ root=" in script
+        # What is said of the boot stays what it was.
+        assert all(event["stage"] != "firmware" for event in events(farboot) if "cloud-init" in event["text"])
+
+        (tmp_path / "own").write_text("#cloud-config\nbootcmd: [ls]\n")
+        farboot.run("machine", "set", "pi-01", "--user-data", tmp_path / "own")
+        assert cloud_init(lab, pi, "user-data") == "#cloud-config\nbootcmd: [ls]\n"
+    finally:
+        for key in ("cloud-init", "hostname", "users", "packages", "run", "user-data"):
+            farboot.run("machine", "set", "pi-01", "--unset", key)
+        farboot.run("defaults", "set", "--timezone=", "--ssh-keys=")
+    assert "ds=" not in curl(lab, pi, "cmdline.txt").stdout
+
+
+def events(farboot):
+    import json
+    answer = run("curl", "-s", "--unix-socket", farboot.socket, "http://farboot/v1/events?since=0").stdout
+    return json.loads(answer)["events"]
+
+
+def test_an_instance_is_a_disk(lab, pi, farboot):
+    def instance():
+        return yaml.safe_load(cloud_init(lab, pi, "meta-data"))["instance-id"]
+
+    first = instance()
+    farboot.run("snapshot", "create", "pi-01@one")
+    farboot.run("rollback", "pi-01@one")
+    farboot.run("machine", "set", "pi-01", "--name", "pi-one", "--hostname", "other")
+    assert instance() == first
+    farboot.run("machine", "remove", "pi-one")
+    farboot.run("machine", "add", "pi-01", MAC["pi-01"], "--image", "boot")
+    assert instance() != first
+
+
+def test_cloud_init_data_is_a_machines_own(lab, pi, pi_2):
+    code = ("-o", "/dev/null", "-w", "%{http_code}")
+    assert curl(lab, pi_2, "dc-a6-32-01-02-03/cloud-init/user-data", *code).stdout == "404"
+    assert curl(lab, pi_2, "cloud-init/passwd", *code).stdout == "404"
+    assert "pi-02" in cloud_init(lab, pi_2, "meta-data")
+
+
+@pytest.mark.parametrize("words, says", [
+    (("--hostname", "a b"), "is not a host name"),
+    (("--cloud-init", "yes"), "is not one of auto"),
+    (("--user-data", "/etc/hostname"), "is not user data of cloud-init"),
+    (("--ssh-keys", "/etc/hostname"), "is not a file of public SSH keys"),
+])
+def test_what_cloud_init_would_not_understand_is_refused(farboot, words, says):
+    done = farboot.run("machine", "set", "pi-01", *words, check=False)
+    assert done.returncode == 1 and says in done.stderr
+
+
+def test_a_file_that_is_not_there_is_said(farboot):
+    done = farboot.run("machine", "set", "pi-01", "--user-data", "/nowhere", check=False)
+    assert done.returncode == 2 and "--user-data: /nowhere: No such file" in done.stderr
 
 
 # ---- whose files ----

@@ -41,7 +41,9 @@ static int setup(void **state)
     run("mkdir -p root/etc root/boot root/usr/lib && printf 'NAME=x\\nPRETTY_NAME=\"Debian GNU/Linux 12 "
         "(bookworm)\"\\n"
         "ID=debian\\nVERSION_ID=\"12\"\\n' > root/usr/lib/os-release && ln -s ../usr/lib/os-release "
-        "root/etc/os-release");
+        "root/etc/os-release && mkdir -p root/usr/bin root/usr/lib/python3/dist-packages/cloudinit && "
+        "echo > root/usr/bin/cloud-init && printf '# x\n__VERSION__ = \"22.4.2\"\n_PACKAGED_VERSION = \"22.4.2-1\"\n' > "
+        "root/usr/lib/python3/dist-packages/cloudinit/version.py");
     return 0;
 }
 
@@ -83,6 +85,7 @@ static void raspberry_pi_os_is_understood(void **state)
         "cp ../cannot.initrd initramfs_2712");
     inspect_pi();
     assert_string_equal(report->os_name, "Debian GNU/Linux 12 (bookworm)");
+    assert_string_equal(report->cloud_init, "22.4.2");
     assert_string_equal(report->os_id, "debian");
     assert_string_equal(report->os_version, "12");
     assert_string_equal(report->disk_id, "12345678");
@@ -163,7 +166,8 @@ static void a_disk_without_config_txt_is_told(void **state)
 
 static void the_report_has_every_key(void **state)
 {
-    static const char *const keys[] = {
+    static const char *const keys[] = {"cloud_init",
+        
         "size_bytes", "table",  "table_from_backup", "disk_id", "partitions",   "os",   "architecture",
         "kernels",    "models", "initramfs",         "iscsi",   "command_line", "root", "advice"};
     static const char *const partition_keys[] = {"number", "start_bytes", "length_bytes", "type",

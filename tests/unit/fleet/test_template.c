@@ -200,12 +200,23 @@ static void words_are_added_and_removed(void **state)
         assert_wishes(rows[i].before, rows[i].after, &disk, &rows[i].wishes);
 }
 
+static void cloud_init_is_sent_to_us(void **state)
+{
+    struct disk_location with_data = disk;
+
+    COPY_STRING(with_data.cloud_init, "ds=nocloud;s=http://192.0.2.1/cloud-init/");
+    assert_cmdline("ds=nocloud-net;s=file:///x root=LABEL=writable fixrtc",
+                   OURS " ds=nocloud;s=http://192.0.2.1/cloud-init/ root=LABEL=writable fixrtc", &with_data);
+    assert_cmdline("ds=nocloud root=x", "ds=nocloud " OURS " root=x", &disk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(command_lines_of_known_systems),
         cmocka_unit_test(odd_command_lines),
         cmocka_unit_test(another_port_is_named),
+        cmocka_unit_test(cloud_init_is_sent_to_us),
         cmocka_unit_test(secrets_are_handed_over_only_when_chap_is_on),
         cmocka_unit_test(words_are_added_and_removed),
         cmocka_unit_test(what_is_no_command_line_is_refused),
