@@ -180,8 +180,14 @@ static bool come_home(struct session *session, struct task *task)
 
 void session_executed(struct session *session, struct task *task)
 {
-    if (come_home(session, task))
-        begin_sending(session, task);
+    if (!come_home(session, task))
+        return;
+    if (task->scsi.unfinished) {
+        task->state = TASK_READY;
+        task_queue_add(&session->ready, task);
+        return;
+    }
+    begin_sending(session, task);
 }
 
 void session_read_done(struct session *session, struct task *task)

@@ -38,7 +38,7 @@ static void outcomes_of_single_commands(void **state)
         {"read(6) of 256 blocks", {0x08, 0, 0, 0, 0}, 0, SCSI_GOOD},
         {"read(6) of 256 blocks past the end", {0x08, 0, 0x07, 0x01, 0}, 0, OUT_OF_RANGE},
         {"verify with a reserved compare", {0x2f, 0x04, 0, 0, 0, 0, 0, 0, 1}, 0, BAD_FIELD},
-        {"write same of nothing", {0x41}, 512, BAD_FIELD},
+        {"write same to the end", {0x41}, 512, SCSI_GOOD},
         {"write same with anchor", {0x93, 0x18, [13] = 1}, 512, BAD_FIELD},
         {"write same with too much data", {0x93, 0, [13] = 1}, 1024, BAD_FIELD},
         {"write same with too little data", {0x93, 0, [13] = 1}, 256, BAD_FIELD},
@@ -269,7 +269,7 @@ static void vital_pages(void **state)
     static const struct {
         uint8_t code;
         size_t length;
-    } pages[] = {{0x00, 11}, {0x80, 36}, {0x86, 64}, {0xb0, 64}, {0xb1, 64}, {0xb2, 8}};
+    } pages[] = {{0x00, 12}, {0x80, 36}, {0x86, 64}, {0x8f, 104}, {0xb0, 64}, {0xb1, 64}, {0xb2, 8}};
     struct scsi_command *c;
 
     for (size_t i = 0; i < ARRAY_SIZE(pages); i++) {
@@ -306,7 +306,7 @@ static void designators_are_well_formed(void **state)
         count++;
     }
     assert_true(reader_ok(&r));
-    assert_int_equal(count, 5);
+    assert_int_equal(count, 6);
     end(c);
 }
 
