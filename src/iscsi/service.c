@@ -233,8 +233,28 @@ int iscsi_service_open(const struct iscsi_options *options, struct iscsi_service
     return 0;
 }
 
+/* What was under way when farboot ended, an atomic write above all, is brought to its end before anybody can
+ * log in, roll back or take a snapshot: opening a disk does that. */
+static void finish_interrupted(struct iscsi_service *service)
+{
+    CLEANUP_FREE struct pending_volume *volumes = NULL;
+    size_t count = 0;
+    struct open_disk *disk;
+
+    if (catalog_disk_state_list(service->options.catalog, &volumes, &count) < 0)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        int r = service_open_disk(service, volumes[i].name, &disk);
+        if (r == 0)
+            service_close_disk(service, disk);
+        else
+            log_error("%s: cannot open it to end what was interrupted: %s", volumes[i].name, strerror(-r));
+    }
+}
+
 void iscsi_service_start(struct iscsi_service *service)
 {
+    finish_interrupted(service);
     listener_start(service->listener, service->options.control, accepted, service);
 }
 

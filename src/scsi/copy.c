@@ -239,7 +239,9 @@ static int copy_counted(struct copy_job *job, const struct copy_segment *segment
     int r = -ECANCELED;
 
     scsi_path_begin_writing(to, era);
-    if (scsi_path_may_write(to, era))
+    if (atomic_load(&to->disk->atomic.busy))
+        r = -EAGAIN;
+    else if (scsi_path_may_write(to, era))
         r = copy_bytes(from->disk->volume, segment->source_lba * VOLUME_SECTOR_BYTES + offset,
                        to->disk->volume, segment->destination_lba * VOLUME_SECTOR_BYTES + offset,
                        length_bytes);
@@ -255,6 +257,8 @@ static void copy_piece(struct scsi_command *command, const struct copy_segment *
     uint64_t offset = goes_backwards(job, segment) ? total - job->done_bytes - piece : job->done_bytes;
     int r = piece ? copy_counted(job, segment, offset, piece) : 0;
 
+    if (r == -EAGAIN && scsi_atomic_wait(job->paths[segment->destination]->disk))
+        return; /* another turn */
     if (r == -ECANCELED)
         command->status = SCSI_TASK_ABORTED;
     else if (r == -ENOSPC && job->paths[segment->destination] == command->path)

@@ -100,7 +100,10 @@ int scsi_disk_save(struct scsi_disk *disk, const struct reservations *reservatio
     kept.reservations = reservations ? *reservations : disk->reservations;
     kept.sanitizing = atomic_load(&disk->sanitize.state) != SANITIZE_NONE;
     kept.may_exit_failure = disk->sanitize.may_exit_failure;
-    bool worth_it = kept.sanitizing || (reservations_kept && kept.reservations.count);
+    kept.atomic_data = disk->atomic.data;
+    kept.atomic_offset = disk->atomic.offset;
+    kept.atomic_bytes = disk->atomic.length_bytes;
+    bool worth_it = kept.sanitizing || kept.atomic_data || (reservations_kept && kept.reservations.count);
     size_t length = worth_it ? kept_encode(&kept, bytes) : 0;
     pthread_mutex_unlock(&disk->lock);
     return disk->keeper.save(disk->keeper.arg, bytes, length);
@@ -109,6 +112,8 @@ int scsi_disk_save(struct scsi_disk *disk, const struct reservations *reservatio
 static void take_kept(struct scsi_disk *disk, struct kept *kept)
 {
     scsi_disk_give_reservations(disk, kept->reservations, kept->reservations_kept);
+    if (kept->atomic_data)
+        scsi_atomic_replay(disk, kept->atomic_data, kept->atomic_offset, kept->atomic_bytes);
     if (!kept->sanitizing)
         return;
     disk->sanitize.may_exit_failure = kept->may_exit_failure;
@@ -386,10 +391,20 @@ void scsi_path_end_writing(struct scsi_path *path, unsigned era)
 /* Counted before it is asked, so that whoever aborts either sees it write or keeps it from writing. */
 static int run_writing(struct scsi_command *command, enum volume_wait wait)
 {
-    scsi_path_begin_writing(command->path, command->era);
-    int r = run(command, wait);
-    scsi_path_end_writing(command->path, command->era);
-    return r;
+    for (;;) {
+        scsi_path_begin_writing(command->path, command->era);
+        bool alone = !atomic_load(&command->disk->atomic.busy);
+        int r = alone ? run(command, wait) : 0;
+        scsi_path_end_writing(command->path, command->era);
+        if (alone)
+            return r;
+        if (wait == VOLUME_NO_WAIT)
+            return -EAGAIN;
+        if (!scsi_atomic_wait(command->disk)) {
+            scsi_fail(command, SENSE_HARDWARE_ERROR, SENSE_CODE_INTERNAL_FAILURE);
+            return 0;
+        }
+    }
 }
 
 /* ---- ending a command ---- */
@@ -607,6 +622,7 @@ static void check_shared_state(struct scsi_command *command)
     notice_growth(disk);
     command->descriptor_sense = disk->mode.descriptor_sense;
     command->era = atomic_load(&command->path->era);
+    command->atomic_sequence = atomic_load(&disk->atomic.sequence);
     bool conflict = conflicts_with_reserve(command) || conflicts_with_registrants(command);
     if (!reports_attention(command) && conflict)
         command->status = SCSI_RESERVATION_CONFLICT;
@@ -690,8 +706,15 @@ int scsi_read(struct scsi_command *command, uint64_t offset, void *to, size_t le
     }
     if (is_shut_out(command))
         return -EIO;
-    int r = volume_read(command->disk->volume, &vec, 1, command->lba * VOLUME_SECTOR_BYTES + offset, wait);
+    unsigned sequence;
+    int r;
 
+    do {
+        r = scsi_atomic_let_read(command, offset, wait == VOLUME_MAY_WAIT, &sequence);
+        if (r < 0)
+            return r;
+        r = volume_read(command->disk->volume, &vec, 1, command->lba * VOLUME_SECTOR_BYTES + offset, wait);
+    } while (r == 0 && atomic_load(&command->disk->atomic.sequence) != sequence);
     if (r == 0 || r == -EAGAIN)
         return r;
     scsi_fail_volume(command, r, false);

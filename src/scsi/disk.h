@@ -18,6 +18,7 @@
  */
 #pragma once
 
+#include "scsi/atomic.h"
 #include "scsi/attention.h"
 #include "scsi/cdb.h"
 #include "scsi/copy.h"
@@ -97,6 +98,7 @@ struct scsi_disk {
     struct reservations reservations;
     bool reservations_kept; /* APTPL: they outlive the program */
     struct scsi_sanitize sanitize;
+    struct scsi_atomic atomic;
     pthread_cond_t written; /* somebody has nothing left that writes */
     atomic_uint waiting;    /* for `written` */
 
@@ -128,7 +130,8 @@ struct scsi_command {
     const struct scsi_entry *entry;
     struct scsi_path *path; /* NULL where the LUN has no disk */
     struct scsi_disk *disk;
-    unsigned era; /* of the path, when it began */
+    unsigned era;             /* of the path, when it began */
+    unsigned atomic_sequence; /* of the disk, when it began to read */
     bool may_block;
     uint64_t lba;
     uint64_t blocks;

@@ -149,6 +149,7 @@ static void write_extended(struct scsi_command *command, struct writer *w)
 static void write_block_limits(struct scsi_command *command, struct writer *w)
 {
     enum { UGAVALID = 0x80 };
+    bool atomic = command->disk->keeper.save != NULL;
 
     writer_u8(w, 0); /* WSNZ 0: WRITE SAME of 0 blocks goes to the end */
     writer_u8(w, SCSI_COMPARE_MAX_BLOCKS);
@@ -161,7 +162,10 @@ static void write_block_limits(struct scsi_command *command, struct writer *w)
     writer_be32(w, PHYSICAL_BLOCKS);
     writer_be32(w, (uint32_t)UGAVALID << 24);
     writer_be64(w, SCSI_WRITE_SAME_MAX_BLOCKS);
-    writer_fill(w, 0, 0x3c - 40);
+    writer_be32(w, atomic ? ATOMIC_MAX_BLOCKS : 0);
+    writer_be32(w, atomic ? ATOMIC_UNIT_BLOCKS : 0);
+    writer_be32(w, atomic ? ATOMIC_UNIT_BLOCKS : 0);
+    writer_fill(w, 0, 8); /* no atomic boundaries */
 }
 
 static void write_characteristics(struct scsi_command *command, struct writer *w)

@@ -9,7 +9,8 @@ enum {
     FLAG_SANITIZING = 0x01,
     FLAG_MAY_EXIT_FAILURE = 0x02,
     FLAG_RESERVATIONS = 0x04,
-    FLAGS = 0x07,
+    FLAG_ATOMIC = 0x08,
+    FLAGS = 0x0f,
     CRC_BYTES = 4,
 };
 
@@ -17,7 +18,8 @@ static uint8_t flags_of(const struct kept *kept)
 {
     return (uint8_t)((kept->sanitizing ? FLAG_SANITIZING : 0) |
                      (kept->may_exit_failure ? FLAG_MAY_EXIT_FAILURE : 0) |
-                     (kept->reservations_kept ? FLAG_RESERVATIONS : 0));
+                     (kept->reservations_kept ? FLAG_RESERVATIONS : 0) |
+                     (kept->atomic_data ? FLAG_ATOMIC : 0));
 }
 
 static void write_registration(struct writer *w, const struct registration *each)
@@ -43,6 +45,11 @@ size_t kept_encode(const struct kept *kept, uint8_t to[KEPT_MAX_BYTES])
     writer_bytes(&w, kept->uuid, KEPT_UUID_BYTES);
     for (unsigned i = 0; i < count; i++)
         write_registration(&w, &kept->reservations.registrations[i]);
+    if (kept->atomic_data) {
+        writer_be64(&w, kept->atomic_offset);
+        writer_be32(&w, kept->atomic_bytes);
+        writer_bytes(&w, kept->atomic_data, kept->atomic_bytes);
+    }
     writer_be32(&w, crc32c(0, to, w.offset));
     CHECK(writer_ok(&w));
     return w.offset;
@@ -72,6 +79,14 @@ static bool read_registrations(struct reader *r, unsigned count, struct reservat
     return true;
 }
 
+static bool read_atomic(struct reader *r, struct kept *kept)
+{
+    kept->atomic_offset = reader_be64(r);
+    kept->atomic_bytes = reader_be32(r);
+    kept->atomic_data = kept->atomic_bytes <= ATOMIC_MAX_BYTES ? reader_bytes(r, kept->atomic_bytes) : NULL;
+    return kept->atomic_data != NULL;
+}
+
 static bool is_undamaged(const void *bytes, size_t length_bytes)
 {
     struct reader crc = reader_over(bytes, length_bytes);
@@ -96,7 +111,11 @@ static bool read_all(struct reader *r, struct kept *kept)
     kept->reservations_kept = flags & FLAG_RESERVATIONS;
     if (!reader_ok(r) || !known || flags & ~FLAGS || (count && !kept->reservations_kept))
         return false;
-    if (!read_registrations(r, count, &kept->reservations) || reader_left(r) != 0)
+    if (!read_registrations(r, count, &kept->reservations))
+        return false;
+    if (flags & FLAG_ATOMIC && !read_atomic(r, kept))
+        return false;
+    if (reader_left(r) != 0)
         return false;
     kept->reservations.type = (enum reservation_type)type;
     return reservations_are_sound(&kept->reservations);

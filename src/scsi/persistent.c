@@ -251,8 +251,9 @@ static uint64_t tell_port(struct scsi_disk *disk, const struct notice *notice, b
     return aborted;
 }
 
-static void take_effect(struct scsi_command *command, struct reservations *next, bool kept,
-                        const struct notices *notices)
+/* Gives, as bits, whose commands were aborted. */
+static uint64_t take_effect(struct scsi_command *command, struct reservations *next, bool kept,
+                            const struct notices *notices)
 {
     struct scsi_disk *disk = command->disk;
     bool aborts = actions[action_of(command)].aborts;
@@ -265,10 +266,8 @@ static void take_effect(struct scsi_command *command, struct reservations *next,
     *next = before;
     for (unsigned i = 0; i < notices->count; i++)
         aborted |= tell_port(disk, &notices->notices[i], aborts);
-    /* Whoever preempts must know that nothing of the others reaches the medium afterwards. */
-    if (aborted)
-        scsi_disk_wait_for_aborted(disk, aborted);
     pthread_mutex_unlock(&disk->lock);
+    return aborted;
 }
 
 /* Nothing is to be saved while nothing was and nothing shall be. */
@@ -279,7 +278,7 @@ static int make_durable(struct scsi_disk *disk, const struct reservations *next,
 
 /* On a copy, which takes effect when it is durable: a failure leaves everything as it was. */
 static enum reservation_outcome act(struct scsi_command *command, const struct reservation_request *request,
-                                    bool kept)
+                                    bool kept, uint64_t *aborted)
 {
     struct scsi_disk *disk = command->disk;
     CLEANUP_FREE struct notices *notices = xcalloc(1, sizeof(*notices));
@@ -291,9 +290,16 @@ static enum reservation_outcome act(struct scsi_command *command, const struct r
     if (outcome == RESERVATION_DONE && make_durable(disk, &next, kept) < 0)
         scsi_fail(command, SENSE_HARDWARE_ERROR, SENSE_CODE_INTERNAL_FAILURE);
     else if (outcome == RESERVATION_DONE)
-        take_effect(command, &next, kept, notices);
+        *aborted = take_effect(command, &next, kept, notices);
     reservations_free(&next);
     return outcome;
+}
+
+static void wait_for_aborted(struct scsi_disk *disk, uint64_t aborted)
+{
+    pthread_mutex_lock(&disk->lock);
+    scsi_disk_wait_for_aborted(disk, aborted);
+    pthread_mutex_unlock(&disk->lock);
 }
 
 int scsi_run_persistent_out(struct scsi_command *command, enum volume_wait wait)
@@ -308,14 +314,20 @@ int scsi_run_persistent_out(struct scsi_command *command, enum volume_wait wait)
         .service_key = reader_be64(&parameters),
         .type = command->cdb[2] & TYPE,
     };
+    uint64_t aborted = 0;
 
     if (registers && command->out[PARAMETERS_FLAGS] & refused) {
         fail_parameter(command, PARAMETERS_FLAGS);
         return 0;
     }
     pthread_mutex_lock(&disk->save_lock);
-    end_out(command, act(command, &request,
-                         registers ? command->out[PARAMETERS_FLAGS] & APTPL : disk->reservations_kept));
+    end_out(command,
+            act(command, &request,
+                registers ? command->out[PARAMETERS_FLAGS] & APTPL : disk->reservations_kept, &aborted));
     pthread_mutex_unlock(&disk->save_lock);
+    /* Whoever preempts must know that nothing of the others reaches the medium afterwards. They may need the
+     * lock that was just let go. */
+    if (aborted)
+        wait_for_aborted(disk, aborted);
     return 0;
 }

@@ -164,6 +164,11 @@ static const struct scsi_entry table[] = {
      .flags = ENTRY_WRITES | ENTRY_RANGE | ENTRY_BLOCKS | ENTRY_PROTECT | ENTRY_EXACT_DATA,
      .usage = {0x93, 0xf9, LBA_8, LBA_4, 0x1f, 0x04}, .check = scsi_check_write_same,
      .run = scsi_run_write_same},
+    {OPCODE_WRITE_ATOMIC_16, NO_ACTION, .name = "WRITE ATOMIC(16)", .lba = {2, 8}, .blocks = {12, 2},
+     .flags = ENTRY_WRITES | ENTRY_DATA_OUT_BLOCKS | ENTRY_RANGE | ENTRY_BLOCKS | ENTRY_PROTECT |
+              ENTRY_EXACT_DATA | ENTRY_WAITS_FOR_WRITERS,
+     .usage = {0x9c, 0xf8, LBA_8, 0xff, 0xff, 0xff, 0xff, 0x1f, 0x04}, .check = scsi_check_write_atomic,
+     .run = scsi_run_write_atomic},
     {OPCODE_SERVICE_ACTION_IN_16, ACTION_READ_CAPACITY_16, .name = "READ CAPACITY(16)", LENGTH(10, 4),
      .access = ACCESS_FREE, .usage = {0x9e, 0x10, LBA_8, LBA_4, 0x01, 0x04}, .run = scsi_run_capacity_16},
     {OPCODE_SERVICE_ACTION_IN_16, ACTION_GET_LBA_STATUS, .name = "GET LBA STATUS", .lba = {2, 8},

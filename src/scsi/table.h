@@ -66,6 +66,10 @@ int scsi_run_copy_parameters(struct scsi_command *command, enum volume_wait wait
 int scsi_run_copy_failure(struct scsi_command *command, enum volume_wait wait);
 void scsi_write_copy_page(struct scsi_command *command, struct writer *w);
 
+/* scsi/atomic.c */
+void scsi_check_write_atomic(struct scsi_command *command);
+int scsi_run_write_atomic(struct scsi_command *command, enum volume_wait wait);
+
 /* scsi/sanitize.c */
 void scsi_check_sanitize(struct scsi_command *command);
 int scsi_run_block_erase(struct scsi_command *command, enum volume_wait wait);
