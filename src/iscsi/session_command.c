@@ -34,11 +34,22 @@ static void answer_status(struct session *session, struct task *task, enum scsi_
     begin_sending(session, task);
 }
 
+void session_start(struct session *session, struct task *task)
+{
+    if (task->dormant) {
+        task->state = TASK_HELD;
+    } else if (task->reads) {
+        begin_sending(session, task);
+    } else {
+        task->state = TASK_READY;
+        task_queue_add(&session->ready, task);
+    }
+}
+
 static void become_ready(struct session *session, struct task *task)
 {
     task->scsi.out_received = MIN(task->out_taken_bytes, task->out_wanted_bytes);
-    task->state = TASK_READY;
-    task_queue_add(&session->ready, task);
+    session_start(session, task);
 }
 
 /* What happens to a task when more of its data has come. */
@@ -90,6 +101,9 @@ static enum session_verdict begin_command(struct session *session, const struct 
         become_ready(session, task);
         break;
     case SCSI_READ:
+        task->reads = true;
+        session_start(session, task);
+        break;
     case SCSI_ANSWERED:
         begin_sending(session, task);
         break;

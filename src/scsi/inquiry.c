@@ -138,10 +138,10 @@ static void write_designators(struct scsi_command *command, struct writer *w)
 
 static void write_extended(struct scsi_command *command, struct writer *w)
 {
-    enum { SIMPSUP = 0x01, V_SUP = 0x01 };
+    enum { HEADSUP = 0x04, ORDSUP = 0x02, SIMPSUP = 0x01, V_SUP = 0x01 };
 
     writer_u8(w, 0);
-    writer_u8(w, SIMPSUP);
+    writer_u8(w, HEADSUP | ORDSUP | SIMPSUP);
     writer_u8(w, V_SUP);
     writer_fill(w, 0, 0x3c - 3);
 }
