@@ -95,7 +95,8 @@ static void forget_other_volume(struct open_disk *disk, const struct volume *vol
     memcpy(disk->uuid, volume_uuid(volume), sizeof(disk->uuid));
 }
 
-/* Registrations come from the last time it was open, or else from before farboot was started. */
+/* Registrations come from the last time it was open, or else from before farboot was started. An image belongs to
+ * nobody, and nothing is kept with it. */
 static void make_disk(struct open_disk *found, struct volume *volume, const uint8_t *saved,
                       size_t saved_bytes)
 {
@@ -103,7 +104,8 @@ static void make_disk(struct open_disk *found, struct volume *volume, const uint
 
     forget_other_volume(found, volume);
     found->disk = scsi_disk_new(volume);
-    scsi_disk_keep(found->disk, &keeper, saved, saved_bytes);
+    if (!volume_is_read_only(volume))
+        scsi_disk_keep(found->disk, &keeper, saved, saved_bytes);
     if (found->kept.generation)
         scsi_disk_give_reservations(found->disk, found->kept, found->reservations_kept);
     found->kept = (struct reservations){0};
@@ -233,23 +235,50 @@ int iscsi_service_open(const struct iscsi_options *options, struct iscsi_service
     return 0;
 }
 
-/* What was under way when farboot ended, an atomic write above all, is brought to its end before anybody can
- * log in, roll back or take a snapshot: opening a disk does that. */
+/* 0 if it is no machine's disk. */
+static uint64_t owner_of(const struct catalog_snapshot *snapshot, const char *volume, bool *read_only)
+{
+    size_t count;
+    const struct machine *machines = catalog_machines(snapshot, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        for (unsigned lun = 0; lun < SCSI_LUNS_MAX; lun++) {
+            const char *name = machine_volume_at_lun(&machines[i], lun, read_only);
+            if (name && string_equal(name, volume))
+                return machines[i].id;
+        }
+    }
+    return 0;
+}
+
+static void open_and_close(struct iscsi_service *service, const char *volume)
+{
+    CLEANUP(cleanup_catalog_snapshot)
+    const struct catalog_snapshot *snapshot = catalog_read(service->options.catalog);
+    struct open_disk *disk;
+    bool read_only;
+    uint64_t machine_id = owner_of(snapshot, volume, &read_only);
+
+    if (!machine_id)
+        return;
+    int r = service_open_disk(service, machine_id, volume, read_only, &disk);
+    if (r == 0)
+        service_close_disk(service, disk);
+    else
+        log_error("%s: cannot open it to end what was interrupted: %s", volume, strerror(-r));
+}
+
+/* What was under way when farboot ended, an atomic write above all, is brought to its end before anybody can log in,
+ * roll back or take a snapshot: opening a disk does that. */
 static void finish_interrupted(struct iscsi_service *service)
 {
     CLEANUP_FREE struct pending_volume *volumes = NULL;
     size_t count = 0;
-    struct open_disk *disk;
 
     if (catalog_disk_state_list(service->options.catalog, &volumes, &count) < 0)
-        return;
-    for (size_t i = 0; i < count; i++) {
-        int r = service_open_disk(service, volumes[i].name, &disk);
-        if (r == 0)
-            service_close_disk(service, disk);
-        else
-            log_error("%s: cannot open it to end what was interrupted: %s", volumes[i].name, strerror(-r));
-    }
+        log_error("what was interrupted at the last end cannot be read");
+    for (size_t i = 0; i < count; i++)
+        open_and_close(service, volumes[i].name);
 }
 
 void iscsi_service_start(struct iscsi_service *service)

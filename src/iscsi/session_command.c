@@ -8,7 +8,7 @@ bool session_uses_lun(const struct session *session, unsigned lun)
 {
     const struct task *task = session->tasks;
 
-    while (task && task->scsi.path != &session->nexus.paths[lun])
+    while (task && task->scsi.path != &session->nexus.paths[lun] && !task->scsi.copy)
         task = task->next;
     return task != NULL;
 }

@@ -163,7 +163,7 @@ static void put_back(struct volume *volume, const uint8_t *before, uint64_t offs
 {
     for (size_t at = 0; at < length_bytes; at += VOLUME_BLOCK_BYTES) {
         struct iovec vec = {(void *)(before + at), VOLUME_BLOCK_BYTES};
-        volume_write(volume, &vec, 1, offset + at, false);
+        volume_write(volume, &vec, 1, offset + at, false, VOLUME_MAY_WAIT);
     }
 }
 
@@ -177,7 +177,7 @@ static int write_or_put_back(struct scsi_command *command, uint64_t offset, size
 
     if (r < 0)
         return r;
-    r = volume_write(volume, &new, 1, offset, true);
+    r = volume_write(volume, &new, 1, offset, true, VOLUME_MAY_WAIT);
     if (r < 0 && r != -EIO)
         put_back(volume, before, offset, length_bytes);
     return r;
@@ -257,7 +257,7 @@ void scsi_check_write_atomic(struct scsi_command *command)
 void scsi_atomic_replay(struct scsi_disk *disk, const uint8_t *data, uint64_t offset, uint32_t length_bytes)
 {
     struct iovec vec = {(void *)data, length_bytes};
-    int r = volume_write(disk->volume, &vec, 1, offset, true);
+    int r = volume_write(disk->volume, &vec, 1, offset, true, VOLUME_MAY_WAIT);
 
     pthread_mutex_lock(&disk->lock);
     release(disk, true); /* until the record is gone */

@@ -361,8 +361,7 @@ int scsi_run_capacity_10(struct scsi_command *command, enum volume_wait wait)
 
 int scsi_run_capacity_16(struct scsi_command *command, enum volume_wait wait)
 {
-    /* 0 makes no promise about larger units: see docs/decisions/0004. The block limits page says what suits
-     * us. */
+    /* 0 makes no promise about larger units: see docs/decisions/0004. The block limits page says what suits us. */
     enum { LBPME = 0x80, LBPRZ = 0x40, BLOCKS_PER_PHYSICAL_EXPONENT = 0 };
     uint8_t answer[32] = {0};
     struct writer w = writer_over(answer, sizeof(answer));

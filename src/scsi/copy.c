@@ -100,8 +100,9 @@ static struct scsi_path *find_path(struct scsi_nexus *nexus, const struct copy_t
     if (target->is_null)
         return NULL;
     for (size_t i = 0; i < SCSI_LUNS_MAX; i++) {
-        if (nexus->paths[i].disk && scsi_disk_has_name(nexus->paths[i].disk, target))
-            return &nexus->paths[i];
+        struct scsi_path *path = scsi_nexus_path(nexus, (int)i);
+        if (path && scsi_disk_has_name(path->disk, target))
+            return path;
     }
     return NULL;
 }
@@ -226,7 +227,7 @@ static int copy_bytes(struct volume *from, uint64_t from_offset, struct volume *
     struct iovec vec = {buffer, length_bytes};
     if (r == 0)
         r = volume_read(from, &vec, 1, from_offset, VOLUME_MAY_WAIT);
-    return r < 0 ? r : volume_write(to, &vec, 1, to_offset, false);
+    return r < 0 ? r : volume_write(to, &vec, 1, to_offset, false, VOLUME_MAY_WAIT);
 }
 
 /* Counted at the disk that is written, as its own commands are, and kept from writing when they are. */
@@ -287,6 +288,17 @@ static void go_on(struct scsi_command *command)
                  &command->sense);
 }
 
+static void take_list(struct scsi_command *command)
+{
+    struct copy_list list;
+    struct sense sense = copy_list_decode(command->out, command->out_bytes, &list);
+
+    if (sense.key)
+        refuse(command, &sense);
+    else
+        begin(command, &list);
+}
+
 void scsi_check_extended_copy(struct scsi_command *command)
 {
     if (command->length_bytes && (command->length_bytes < COPY_HEADER_BYTES ||
@@ -294,20 +306,17 @@ void scsi_check_extended_copy(struct scsi_command *command)
         scsi_fail(command, SENSE_ILLEGAL_REQUEST, SENSE_CODE_PARAMETER_LIST_LENGTH);
 }
 
+/* It begins where the session is, which alone knows what disks it has; the work is a worker's. */
 int scsi_run_extended_copy(struct scsi_command *command, enum volume_wait wait)
 {
-    struct copy_list list;
-
     if (!command->out_bytes)
         return 0;
-    if (!command->copy) {
-        struct sense sense = copy_list_decode(command->out, command->out_bytes, &list);
-        if (sense.key)
-            refuse(command, &sense);
-        else
-            begin(command, &list);
-    }
-    if (command->copy)
-        go_on(command);
+    if (!command->copy)
+        take_list(command);
+    if (!command->copy)
+        return 0;
+    if (wait == VOLUME_NO_WAIT)
+        return -EAGAIN;
+    go_on(command);
     return 0;
 }

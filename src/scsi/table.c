@@ -123,7 +123,7 @@ static const struct scsi_entry table[] = {
      .usage = {0x5f, 6, 0, 0, 0, LBA_4, 0x04}, .check = scsi_check_persistent_out,
      .run = scsi_run_persistent_out},
     {OPCODE_EXTENDED_COPY, ACTION_EXTENDED_COPY, .name = "EXTENDED COPY(LID1)", LENGTH(10, 4),
-     .flags = ENTRY_DATA_OUT_LENGTH | ENTRY_BLOCKS,
+     .flags = ENTRY_DATA_OUT_LENGTH,
      .usage = {0x83, 0, 0, 0, 0, 0, 0, 0, 0, 0, LBA_4, 0, 0x04}, .check = scsi_check_extended_copy,
      .run = scsi_run_extended_copy},
     {OPCODE_RECEIVE_COPY_RESULTS, ACTION_COPY_STATUS, .name = "RECEIVE COPY RESULTS: COPY STATUS(LID1)",

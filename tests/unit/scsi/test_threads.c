@@ -75,7 +75,7 @@ static void who_is_preempted_writes_no_more(void **state)
             sched_yield();
         assert_int_equal(persistent(&side.f->nexus, 5, 1, 2), SCSI_GOOD);
         struct iovec out = {mine, PIECE}, in = {found, PIECE};
-        assert_int_equal(volume_write(side.f->volume, &out, 1, 0, false), 0);
+        assert_int_equal(volume_write(side.f->volume, &out, 1, 0, false, VOLUME_MAY_WAIT), 0);
         before = atomic_load(&side.written);
         while (atomic_load(&side.written) < before + 2)
             sched_yield();
