@@ -555,10 +555,10 @@ static void check_against_table(struct scsi_command *command)
         scsi_fail_cdb(command, 1);
     else if (flags & ENTRY_STRICT && sets_reserved_bits(command))
         scsi_fail_cdb(command, 1);
-    else if (flags & ENTRY_WRITES && is_write_protected(command->disk))
-        scsi_fail(command, SENSE_DATA_PROTECT, SENSE_CODE_WRITE_PROTECTED);
     else if (flags & ENTRY_RANGE && !in_range(command))
         scsi_fail(command, SENSE_ILLEGAL_REQUEST, SENSE_CODE_LBA_OUT_OF_RANGE);
+    else if (flags & ENTRY_WRITES && is_write_protected(command->disk))
+        scsi_fail(command, SENSE_DATA_PROTECT, SENSE_CODE_WRITE_PROTECTED);
     else if (flags & ENTRY_DATA_OUT_BLOCKS)
         command->out_bytes = command->blocks * VOLUME_SECTOR_BYTES;
     else if (flags & ENTRY_DATA_OUT_LENGTH)

@@ -72,7 +72,7 @@ static const struct scsi_entry table[] = {
      .usage = {0x48, 0xa2, 0, 0, 0, 0, 0, 0xff, 0xff, 0x04}, .check = scsi_check_sanitize,
      .run = scsi_run_block_erase},
     {OPCODE_SANITIZE, ACTION_EXIT_FAILURE_MODE, .name = "SANITIZE: EXIT FAILURE MODE", LENGTH(7, 2),
-     .flags = ENTRY_WRITES | ENTRY_BLOCKS | ENTRY_STRICT | ENTRY_WAITS_FOR_WRITERS,
+     .flags = ENTRY_BLOCKS | ENTRY_STRICT | ENTRY_WAITS_FOR_WRITERS,
      .usage = {0x48, 0xbf, 0, 0, 0, 0, 0, 0xff, 0xff, 0x04}, .check = scsi_check_sanitize,
      .run = scsi_run_exit_failure_mode},
     {OPCODE_MODE_SELECT_10, NO_ACTION, .name = "MODE SELECT(10)", LENGTH(7, 2),
