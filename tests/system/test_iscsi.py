@@ -7,6 +7,7 @@ import re
 import struct
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -376,3 +377,81 @@ print(data == b"kept" * 1024)
 def test_sessions_are_told(stage):
     log = stage.farboot.log_text()
     assert "logged in to its disk" in log
+
+
+# ---- what outlives the daemon ----
+
+PERSISTENT = COMMAND + """
+def persistent(n, action, kind, key, service_key, flags=0):
+    parameters = struct.pack(">QQ4xB3x", key, service_key, flags)
+    return command(n, 0xa0, 24, bytes([0x5f, action, kind, 0, 0, 0, 0, 0, 24]), parameters)[0][3]
+"""
+
+
+def test_reservations_stand_when_the_daemon_is_killed(stage):
+    """Asked for with APTPL; the second initiator port is the same machine with another ISID."""
+    assert speak(stage, PERSISTENT + """
+print(persistent(2, 0, 0, 0, 77, 1), persistent(3, 1, 3, 77, 0))
+""") == "0 0"
+    stage.farboot.kill()
+    stage.farboot.start()
+    assert speak(stage, PERSISTENT + """
+_, keys = command(2, 0xc0, 255, bytes([0x5e, 0, 0, 0, 0, 0, 0, 0, 255]))
+_, capabilities = command(3, 0xc0, 8, bytes([0x5e, 2, 0, 0, 0, 0, 0, 0, 8]))
+print(keys[8:].hex(), capabilities[2] & 1, capabilities[3] & 1)
+LOGIN = LOGIN.replace(b"\\x00\\x02\\x3d\\x00\\x00\\x01", b"\\x00\\x02\\x3d\\x00\\x00\\x02")
+holder, s = s, connect()
+assert login(s) == 0
+command(1, 0x80, 0, b"\\0")
+print(command(2, 0xc0, 512, b"\\x28\\0" + struct.pack(">IBH", 0, 0, 1))[0][3])
+s = holder
+print(command(4, 0xc0, 512, b"\\x28\\0" + struct.pack(">IBH", 0, 0, 1))[0][3], persistent(5, 3, 0, 77, 0))
+""").split() == ["000000000000004d", "1", "1", "24", "0", "0"]
+    stage.farboot.restart()
+    assert speak(stage, PERSISTENT + """
+_, keys = command(2, 0xc0, 255, bytes([0x5e, 0, 0, 0, 0, 0, 0, 0, 255]))
+print(len(keys))
+""") == "8"
+
+
+def test_atomic_writes_are_whole_when_the_daemon_is_killed(stage):
+    """Each write fills 64 KiB with one number; after a kill at any moment there is one number only, and none older than
+    the last that was answered."""
+    for delay in (0.05, 0.11, 0.17, 0.23):
+        writer = stage.lab.start("writer", ["/usr/bin/python3", "-u", "-c", prelude() + COMMAND + """
+n = 2
+while True:
+    header, _ = command(n, 0xa0, 65536, bytes([0x9c]) + bytes(11) + struct.pack(">H2x", 128),
+                        struct.pack(">I", n) * 16384)
+    assert header[3] == 0, header
+    print(n)
+    n += 1
+"""], namespace=stage.client)
+        time.sleep(0.5 + delay)
+        stage.farboot.kill()
+        writer.stop()
+        stage.farboot.start()
+        answered = max((int(word) for word in writer.output.split() if word.isdigit()), default=1)
+        found = speak(stage, COMMAND + """
+_, data = command(2, 0xc0, 65536, b"\\x28\\0" + struct.pack(">IBH", 0, 0, 128))
+print(len(set(struct.unpack(">16384I", data))), struct.unpack(">I", data[:4])[0])
+""")
+        kinds, number = map(int, found.split())
+        assert kinds == 1 and number >= answered
+
+
+def test_a_copy_between_two_disks_needs_no_network(stage):
+    assert speak(stage, COMMAND + """
+def name(n, lun):
+    _, page = command(n, 0xc0, 255, bytes([0x12, 1, 0x83, 0, 255]), lun=lun)
+    return next(page[at + 4:at + 20] for at in range(4, len(page)) if page[at:at + 4] == bytes([1, 3, 0, 16]))
+command(2, 0x80, 0, b"\\0", lun=1)
+first, second = name(3, 0), name(4, 1)
+command(5, 0xa0, 4096, b"\\x2a\\0" + struct.pack(">IBH", 4096, 0, 8), b"copied.." * 512)
+target = lambda it: struct.pack(">B3xBBBB", 0xe4, 1, 3, 0, 16) + it.ljust(20, b"\\0") + struct.pack(">I", 512)
+segment = struct.pack(">BBHHHHHQQ", 2, 0, 24, 0, 1, 0, 8, 4096, 8)
+parameters = struct.pack(">BBH4xII", 9, 0, 64, 28, 0) + target(first) + target(second) + segment
+header, _ = command(6, 0xa0, len(parameters), bytes([0x83]) + bytes(9) + struct.pack(">I", len(parameters)), parameters)
+_, data = command(7, 0xc0, 4096, b"\\x28\\0" + struct.pack(">IBH", 8, 0, 8), lun=1)
+print(header[3], data == b"copied.." * 512)
+""") == "0 True"
