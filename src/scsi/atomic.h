@@ -5,7 +5,7 @@
  * The store promises that of a sector alone. For more, the blocks are first saved beside it by the disk's
  * keeper, then written and flushed, then forgotten; what was not forgotten when the power went is written
  * again before the disk is used. Meanwhile nothing else is written, so that the record is never older than
- * the disk (docs/decisions/0006).
+ * the disk (docs/decisions/0007).
  */
 #pragma once
 

@@ -257,7 +257,7 @@ static int fill(struct scsi_command *command, const uint8_t *block)
     return 0;
 }
 
-/* Unmapping "to the end" means the blocks, not a pattern (docs/decisions/0006). */
+/* Unmapping "to the end" means the blocks, not a pattern (docs/decisions/0007). */
 static bool goes_to_the_end(const struct scsi_command *command)
 {
     return cdb_number(command->cdb, command->entry->blocks) == 0;

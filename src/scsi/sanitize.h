@@ -2,7 +2,7 @@
  * SANITIZE (SBC-3 4.11, 5.33): everything on the disk is erased, and nothing else happens until it is.
  *
  * BLOCK ERASE alone: every block is discarded, reads as zeros, and its space goes back to the file system.
- * What snapshots keep is not the disk's, and stays (docs/decisions/0005). The operation belongs to the disk:
+ * What snapshots keep is not the disk's, and stays (docs/decisions/0006). The operation belongs to the disk:
  * it goes on when its command is aborted, its session ends or the program starts again.
  */
 #pragma once

@@ -21,7 +21,7 @@ IMAGE_MIB, DISK_MIB = 64, 512
 SUITE_SECONDS = 120
 
 # What a thin, writable and fixed disk cannot be asked, and why. Sanitize.Readonly and .Reservations run, and skip the
-# two ways of sanitizing that we do not claim (docs/decisions/0005).
+# two ways of sanitizing that we do not claim (docs/decisions/0006).
 FIXED, WRITABLE, ONE_TO_ONE = "medium not removable", "disk is writable", "no physical block size"
 NO_PATTERN, NO_KEY = "OVERWRITE is not claimed", "CRYPTOGRAPHIC ERASE is not claimed"
 SKIPPED = {
