@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "catalog/disk_states.h"
 #include "catalog/disks.h"
 #include "catalog/groups.h"
 #include "catalog/images.h"
@@ -162,6 +163,9 @@ struct waited_change {
     struct lease **leases;
     struct pending_volume **volumes;
     size_t *count;
+    const void *state;
+    uint8_t **loaded_state;
+    size_t state_bytes;
 };
 
 static void wake_sender(struct catalog *catalog, struct change *change)
@@ -538,6 +542,52 @@ int catalog_pending_drop(struct catalog *catalog, const char *volume)
 int catalog_pending_list(struct catalog *catalog, struct pending_volume **volumes, size_t *count)
 {
     struct waited_change waited = {.change = {.run = run_pending_list}, .volumes = volumes, .count = count};
+
+    return submit_and_wait(catalog, &waited);
+}
+
+static int run_disk_state_put(sqlite3 *db, struct change *change)
+{
+    struct waited_change *waited = CONTAINER_OF(change, struct waited_change, change);
+
+    return disk_states_put(db, waited->volume, waited->state, waited->state_bytes);
+}
+
+static int run_disk_state_get(sqlite3 *db, struct change *change)
+{
+    struct waited_change *waited = CONTAINER_OF(change, struct waited_change, change);
+
+    return disk_states_load(db, waited->volume, waited->loaded_state, &waited->state_bytes);
+}
+
+static int run_disk_state_list(sqlite3 *db, struct change *change)
+{
+    struct waited_change *waited = CONTAINER_OF(change, struct waited_change, change);
+
+    return disk_states_list(db, waited->volumes, waited->count);
+}
+
+int catalog_disk_state_put(struct catalog *catalog, const char *volume, const void *bytes, size_t length_bytes)
+{
+    struct waited_change waited = {
+        .change = {.run = run_disk_state_put}, .volume = volume, .state = bytes, .state_bytes = length_bytes};
+
+    return submit_and_wait(catalog, &waited);
+}
+
+int catalog_disk_state_get(struct catalog *catalog, const char *volume, uint8_t **bytes, size_t *length_bytes)
+{
+    struct waited_change waited = {
+        .change = {.run = run_disk_state_get}, .volume = volume, .loaded_state = bytes};
+    int r = submit_and_wait(catalog, &waited);
+
+    *length_bytes = waited.state_bytes;
+    return r;
+}
+
+int catalog_disk_state_list(struct catalog *catalog, struct pending_volume **volumes, size_t *count)
+{
+    struct waited_change waited = {.change = {.run = run_disk_state_list}, .volumes = volumes, .count = count};
 
     return submit_and_wait(catalog, &waited);
 }

@@ -102,6 +102,15 @@ int catalog_pending_drop(struct catalog *catalog, const char *volume);
 /* The caller frees. */
 int catalog_pending_list(struct catalog *catalog, struct pending_volume **volumes, size_t *count);
 
+/* ---- what a disk must know again after a restart (scsi/keep.h), durable when the call returns; may block ---- */
+
+/* Of no bytes: there is nothing to know. It goes when its volume does. */
+int catalog_disk_state_put(struct catalog *catalog, const char *volume, const void *bytes, size_t length_bytes);
+/* NULL and 0 if there is nothing; the caller frees. */
+int catalog_disk_state_get(struct catalog *catalog, const char *volume, uint8_t **bytes, size_t *length_bytes);
+/* The volumes of which there is something; the caller frees. */
+int catalog_disk_state_list(struct catalog *catalog, struct pending_volume **volumes, size_t *count);
+
 /* ---- leases: who has which address (DHCP server mode), durable before the ACK ---- */
 
 enum lease_state { LEASE_OFFERED, LEASE_BOUND, LEASE_RELEASED, LEASE_DECLINED };

@@ -129,7 +129,9 @@ int database_open(const char *path, sqlite3 **db, struct error *error)
     }
     sqlite3_extended_result_codes(opened, 1);
     sqlite3_busy_timeout(opened, BUSY_TIMEOUT_MS);
-    int r = database_execute(opened, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
+    /* Savepoints of more than a few pages use a temporary file, and we may write to no folder for them. */
+    int r = database_execute(opened, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+                                    " PRAGMA temp_store = MEMORY");
     if (r < 0)
         error_set(error, r, "%s: %s", path, sqlite3_errmsg(opened));
     else

@@ -8,6 +8,7 @@
 #include "iscsi/service.h"
 #include "iscsi/session.h"
 #include "loop/stream.h"
+#include "loop/workers.h"
 
 /* One loop's share of the service. */
 struct iscsi_loop {
@@ -27,9 +28,14 @@ struct open_disk {
     struct open_disk *next;
     uint64_t machine_id;
     char volume[STORE_NAME_SIZE];
+    struct iscsi_service *service;
     struct scsi_disk *disk; /* NULL: only its registrations are kept, until somebody opens it again */
     struct reservations kept;
+    bool reservations_kept;        /* not only until farboot ends */
+    uint8_t uuid[KEPT_UUID_BYTES]; /* of the volume that they belong to */
     unsigned users;
+    struct work work;    /* what the disk does when no command asks for it */
+    atomic_bool working; /* keeps it open like a user */
 };
 
 struct iscsi_service {
@@ -41,6 +47,7 @@ struct iscsi_service {
     struct registry registry;
     struct chap_policy chap_policy;
     atomic_size_t buffered_bytes; /* data-out of all sessions */
+    atomic_bool stopping;
 
     pthread_mutex_t disks_lock; /* guards `disks`; held while a volume is opened, so only taken on workers */
     struct open_disk *disks;

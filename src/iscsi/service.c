@@ -21,6 +21,7 @@ static struct open_disk *add_disk(struct iscsi_service *service, uint64_t machin
     struct open_disk *disk = xcalloc(1, sizeof(*disk));
 
     disk->machine_id = machine_id;
+    disk->service = service;
     COPY_STRING(disk->volume, name);
     disk->next = service->disks;
     service->disks = disk;
@@ -34,19 +35,97 @@ static void remove_disk(struct iscsi_service *service, struct open_disk *disk)
     free(disk);
 }
 
+/* Registrations stand until farboot ends (SPC-4 5.13.5), or longer if an initiator asked for it: sessions
+ * come and go. */
+static void close_volume(struct iscsi_service *service, struct open_disk *disk)
+{
+    disk->reservations_kept = disk->disk->reservations_kept;
+    disk->kept = scsi_disk_take_reservations(disk->disk);
+    scsi_disk_unref(TAKE_PTR(disk->disk));
+    if (!disk->kept.generation)
+        remove_disk(service, disk);
+}
+
+static int save_state(void *arg, const void *bytes, size_t length_bytes)
+{
+    struct open_disk *disk = arg;
+    int r = catalog_disk_state_put(disk->service->options.catalog, disk->volume, bytes, length_bytes);
+
+    if (r < 0)
+        log_error("%s: what must outlive a restart cannot be written: %s", disk->volume, strerror(-r));
+    return r;
+}
+
+static void do_work(struct work *work)
+{
+    struct open_disk *disk = CONTAINER_OF(work, struct open_disk, work);
+    struct iscsi_service *service = disk->service;
+
+    while (!atomic_load(&service->stopping) && scsi_disk_work(disk->disk))
+        ;
+    pthread_mutex_lock(&service->disks_lock);
+    atomic_store(&disk->working, false);
+    if (!disk->users)
+        close_volume(service, disk);
+    pthread_mutex_unlock(&service->disks_lock);
+}
+
+static bool begin_work(void *arg)
+{
+    struct open_disk *disk = arg;
+    struct iscsi_service *service = disk->service;
+
+    if (atomic_load(&service->stopping) || atomic_exchange(&disk->working, true))
+        return false;
+    disk->work = (struct work){.run = do_work};
+    if (workers_submit(service->options.workers, &disk->work))
+        return true;
+    atomic_store(&disk->working, false);
+    return false;
+}
+
+/* A volume of the same name may be another one by now. */
+static void forget_other_volume(struct open_disk *disk, const struct volume *volume)
+{
+    if (memcmp(disk->uuid, volume_uuid(volume), sizeof(disk->uuid)) == 0)
+        return;
+    reservations_free(&disk->kept);
+    disk->kept = (struct reservations){0};
+    disk->reservations_kept = false;
+    memcpy(disk->uuid, volume_uuid(volume), sizeof(disk->uuid));
+}
+
+/* Registrations come from the last time it was open, or else from before farboot was started. An image belongs to
+ * nobody, and nothing is kept with it. */
+static void make_disk(struct open_disk *found, struct volume *volume, const uint8_t *saved,
+                      size_t saved_bytes)
+{
+    const struct scsi_keeper keeper = {save_state, begin_work, found};
+
+    forget_other_volume(found, volume);
+    found->disk = scsi_disk_new(volume);
+    if (!volume_is_read_only(volume))
+        scsi_disk_keep(found->disk, &keeper, saved, saved_bytes);
+    if (found->kept.generation)
+        scsi_disk_give_reservations(found->disk, found->kept, found->reservations_kept);
+    found->kept = (struct reservations){0};
+}
+
 /* `found` is the disk if something of it is kept, else NULL. */
 static int open_volume(struct iscsi_service *service, uint64_t machine_id, const char *name, struct open_disk **found)
 {
     struct volume *volume;
-    int r = store_volume_open(service->options.store, name, &volume);
+    CLEANUP_FREE uint8_t *saved = NULL;
+    size_t saved_bytes;
+    int r = catalog_disk_state_get(service->options.catalog, name, &saved, &saved_bytes);
 
+    if (r == 0)
+        r = store_volume_open(service->options.store, name, &volume);
     if (r < 0)
         return r;
     if (!*found)
         *found = add_disk(service, machine_id, name);
-    (*found)->disk = scsi_disk_new(volume);
-    scsi_disk_give_reservations((*found)->disk, (*found)->kept);
-    (*found)->kept = (struct reservations){0};
+    make_disk(*found, volume, saved, saved_bytes);
     volume_unref(volume);
     return 0;
 }
@@ -69,19 +148,10 @@ int service_open_disk(struct iscsi_service *service, uint64_t machine_id, const 
     return r;
 }
 
-/* Registrations stand until farboot ends (SPC-4 5.13.5): sessions come and go. */
-static void close_volume(struct iscsi_service *service, struct open_disk *disk)
-{
-    disk->kept = scsi_disk_take_reservations(disk->disk);
-    scsi_disk_unref(TAKE_PTR(disk->disk));
-    if (!disk->kept.generation)
-        remove_disk(service, disk);
-}
-
 void service_close_disk(struct iscsi_service *service, struct open_disk *disk)
 {
     pthread_mutex_lock(&service->disks_lock);
-    if (--disk->users == 0)
+    if (--disk->users == 0 && !atomic_load(&disk->working))
         close_volume(service, disk);
     pthread_mutex_unlock(&service->disks_lock);
 }
@@ -165,8 +235,55 @@ int iscsi_service_open(const struct iscsi_options *options, struct iscsi_service
     return 0;
 }
 
+/* 0 if it is no machine's disk. */
+static uint64_t owner_of(const struct catalog_snapshot *snapshot, const char *volume, bool *read_only)
+{
+    size_t count;
+    const struct machine *machines = catalog_machines(snapshot, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        for (unsigned lun = 0; lun < SCSI_LUNS_MAX; lun++) {
+            const char *name = machine_volume_at_lun(&machines[i], lun, read_only);
+            if (name && string_equal(name, volume))
+                return machines[i].id;
+        }
+    }
+    return 0;
+}
+
+static void open_and_close(struct iscsi_service *service, const char *volume)
+{
+    CLEANUP(cleanup_catalog_snapshot)
+    const struct catalog_snapshot *snapshot = catalog_read(service->options.catalog);
+    struct open_disk *disk;
+    bool read_only;
+    uint64_t machine_id = owner_of(snapshot, volume, &read_only);
+
+    if (!machine_id)
+        return;
+    int r = service_open_disk(service, machine_id, volume, read_only, &disk);
+    if (r == 0)
+        service_close_disk(service, disk);
+    else
+        log_error("%s: cannot open it to end what was interrupted: %s", volume, strerror(-r));
+}
+
+/* What was under way when farboot ended, an atomic write above all, is brought to its end before anybody can log in,
+ * roll back or take a snapshot: opening a disk does that. */
+static void finish_interrupted(struct iscsi_service *service)
+{
+    CLEANUP_FREE struct pending_volume *volumes = NULL;
+    size_t count = 0;
+
+    if (catalog_disk_state_list(service->options.catalog, &volumes, &count) < 0)
+        log_error("what was interrupted at the last end cannot be read");
+    for (size_t i = 0; i < count; i++)
+        open_and_close(service, volumes[i].name);
+}
+
 void iscsi_service_start(struct iscsi_service *service)
 {
+    finish_interrupted(service);
     listener_start(service->listener, service->options.control, accepted, service);
 }
 
@@ -197,6 +314,7 @@ static void stop_loop(void *arg)
 void iscsi_service_stop(struct iscsi_service *service, void (*done)(void *arg), void *arg)
 {
     listener_free(TAKE_PTR(service->listener));
+    atomic_store(&service->stopping, true);
     service->stopped = done;
     service->stopped_arg = arg;
     service->loops_left = service->options.loop_count;

@@ -59,7 +59,7 @@ struct iscsi_session_info {
 /* Binds, perhaps to a privileged address. Accepts nothing yet. 0 or negative errno. Options are copied; what
  * they point to outlives the service. */
 int iscsi_service_open(const struct iscsi_options *options, struct iscsi_service **service);
-/* On the control loop, or before it runs. */
+/* Before the control loop runs: disks that were interrupted are opened, which may block. */
 void iscsi_service_start(struct iscsi_service *service);
 /* Accepts no more, lets running commands finish, closes every session, then calls `done(arg)` on the control
  * loop. On the control loop. */

@@ -54,6 +54,7 @@ struct task *session_new_task(struct session *session, const struct pdu *pdu)
     if (task->next)
         task->next->previous = task;
     session->tasks = task;
+    session_admit(session, task);
     if (task->immediate)
         session->immediate_tasks++;
     else
@@ -176,6 +177,7 @@ void session_end_task(struct session *session, struct task *task)
         session_drop_piece(session, task);
     if (session->data_task == task)
         session->data_task = NULL;
+    session_dismiss(session, task);
     task_end(task);
     buffers_give(session->buffers, task, sizeof(*task));
     open_window(session);

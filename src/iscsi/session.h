@@ -87,6 +87,9 @@ struct session {
     unsigned immediate_tasks;
     unsigned running_tasks;
     unsigned aborted_running;
+    struct task *dormant; /* those that ORDERED ones keep waiting, the first of them included */
+    unsigned active_tasks;
+    bool ordered_is_active;
     size_t buffered_bytes;
     atomic_size_t *buffered_in_all; /* the owner's count over all sessions; NULL: this one is alone */
     struct task_queue ready;

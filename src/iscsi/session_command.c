@@ -8,7 +8,7 @@ bool session_uses_lun(const struct session *session, unsigned lun)
 {
     const struct task *task = session->tasks;
 
-    while (task && task->scsi.path != &session->nexus.paths[lun])
+    while (task && task->scsi.path != &session->nexus.paths[lun] && !task->scsi.copy)
         task = task->next;
     return task != NULL;
 }
@@ -34,11 +34,22 @@ static void answer_status(struct session *session, struct task *task, enum scsi_
     begin_sending(session, task);
 }
 
+void session_start(struct session *session, struct task *task)
+{
+    if (task->dormant) {
+        task->state = TASK_HELD;
+    } else if (task->reads) {
+        begin_sending(session, task);
+    } else {
+        task->state = TASK_READY;
+        task_queue_add(&session->ready, task);
+    }
+}
+
 static void become_ready(struct session *session, struct task *task)
 {
     task->scsi.out_received = MIN(task->out_taken_bytes, task->out_wanted_bytes);
-    task->state = TASK_READY;
-    task_queue_add(&session->ready, task);
+    session_start(session, task);
 }
 
 /* What happens to a task when more of its data has come. */
@@ -90,6 +101,9 @@ static enum session_verdict begin_command(struct session *session, const struct 
         become_ready(session, task);
         break;
     case SCSI_READ:
+        task->reads = true;
+        session_start(session, task);
+        break;
     case SCSI_ANSWERED:
         begin_sending(session, task);
         break;
@@ -180,8 +194,14 @@ static bool come_home(struct session *session, struct task *task)
 
 void session_executed(struct session *session, struct task *task)
 {
-    if (come_home(session, task))
-        begin_sending(session, task);
+    if (!come_home(session, task))
+        return;
+    if (task->scsi.unfinished) {
+        task->state = TASK_READY;
+        task_queue_add(&session->ready, task);
+        return;
+    }
+    begin_sending(session, task);
 }
 
 void session_read_done(struct session *session, struct task *task)

@@ -47,6 +47,16 @@ void session_release_held(struct session *session);
 
 /* session_farewell.c, session_management.c, session_text.c */
 
+/* A task that is complete, or that reads, starts. */
+void session_start(struct session *session, struct task *task);
+
+/* session_order.c */
+
+/* A new task joins: dormant if others come first. */
+void session_admit(struct session *session, struct task *task);
+/* It leaves; those that waited for it start. */
+void session_dismiss(struct session *session, struct task *task);
+
 /* What a request that carries its whole data segment does. */
 enum session_verdict session_take_nop(struct session *session, const struct pdu *pdu, const uint8_t *data);
 enum session_verdict session_take_logout(struct session *session, const struct pdu *pdu, const uint8_t *data);

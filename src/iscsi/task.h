@@ -17,6 +17,7 @@ enum {
 
 enum task_state {
     TASK_TAKING,  /* data-out is on its way */
+    TASK_HELD,    /* complete, but dormant: others come first */
     TASK_READY,   /* complete; to be executed */
     TASK_RUNNING, /* in somebody's hands: a loop's or a worker's */
     TASK_SENDING, /* data-in or status to be sent */
@@ -38,6 +39,9 @@ struct task {
     struct task *next_by_tag;
     struct task *next_queued;
     struct task_queue *queue; /* of the session, that it waits in; NULL: in none */
+    bool dormant;              /* must not start yet (SAM-5 8.5) */
+    bool reads;                /* starts with its data-in instead of being executed */
+    struct task *next_dormant; /* in the order in which they came */
     struct scsi_command scsi;
     uint32_t tag;
     uint8_t flags;

@@ -227,10 +227,11 @@ void scsi_check_write_same(struct scsi_command *command)
 {
     bool no_data = command->cdb[0] == OPCODE_WRITE_SAME_16 && command->cdb[1] & CDB1_NDOB;
 
+    if (!command->blocks) /* WSNZ is 0: to the end */
+        command->blocks = volume_size_bytes(command->disk->volume) / VOLUME_SECTOR_BYTES - command->lba;
     if (command->cdb[1] & CDB1_ANCHOR)
         scsi_fail_cdb(command, 1);
-    else if (!command->blocks ||
-             command->blocks > SCSI_WRITE_SAME_MAX_BLOCKS) /* WSNZ: 0 is not "to the end" */
+    else if (command->blocks > SCSI_WRITE_SAME_MAX_BLOCKS)
         scsi_fail_cdb(command, command->entry->blocks.at);
     else
         command->out_bytes = no_data ? 0 : VOLUME_SECTOR_BYTES;
@@ -256,17 +257,25 @@ static int fill(struct scsi_command *command, const uint8_t *block)
     return 0;
 }
 
+/* Unmapping "to the end" means the blocks, not a pattern (docs/decisions/0007). */
+static bool goes_to_the_end(const struct scsi_command *command)
+{
+    return cdb_number(command->cdb, command->entry->blocks) == 0;
+}
+
 int scsi_run_write_same(struct scsi_command *command, enum volume_wait wait)
 {
     const uint8_t *block = command->out_bytes ? command->out : zero_block;
+    bool unmap = command->cdb[1] & CDB1_UNMAP;
+    bool zeros = is_zero(block, VOLUME_SECTOR_BYTES) || (unmap && goes_to_the_end(command));
     uint64_t length = command->blocks * VOLUME_SECTOR_BYTES;
     int r;
 
     if (!has_all_data(command))
         return 0;
-    if (!is_zero(block, VOLUME_SECTOR_BYTES))
+    if (!zeros)
         r = fill(command, block);
-    else if (command->cdb[1] & CDB1_UNMAP)
+    else if (unmap)
         r = volume_discard(command->disk->volume, offset_of(command), length);
     else
         r = volume_write_zeroes(command->disk->volume, offset_of(command), length);

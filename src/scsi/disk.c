@@ -30,6 +30,7 @@ struct scsi_disk *scsi_disk_new(struct volume *volume)
         snprintf(disk->serial + 2 * i, 3, "%02x", uuid[i]);
     atomic_init(&disk->references, 1);
     pthread_mutex_init(&disk->lock, NULL);
+    pthread_mutex_init(&disk->save_lock, NULL);
     pthread_mutex_init(&disk->update_lock, NULL);
     pthread_cond_init(&disk->written, NULL);
     disk->mode.write_cache = true;
@@ -51,6 +52,7 @@ void scsi_disk_unref(struct scsi_disk *disk)
     reservations_free(&disk->reservations);
     pthread_cond_destroy(&disk->written);
     pthread_mutex_destroy(&disk->update_lock);
+    pthread_mutex_destroy(&disk->save_lock);
     pthread_mutex_destroy(&disk->lock);
     free(disk);
 }
@@ -77,11 +79,68 @@ struct reservations scsi_disk_take_reservations(struct scsi_disk *disk)
     return taken;
 }
 
-void scsi_disk_give_reservations(struct scsi_disk *disk, struct reservations reservations)
+void scsi_disk_give_reservations(struct scsi_disk *disk, struct reservations reservations, bool kept)
 {
-    CHECK(!disk->reservations.count);
+    reservations_free(&disk->reservations);
     disk->reservations = reservations;
+    disk->reservations_kept = kept;
 }
+
+/* ---- what outlives the program ---- */
+
+int scsi_disk_save(struct scsi_disk *disk, const struct reservations *reservations, bool reservations_kept)
+{
+    CLEANUP_FREE uint8_t *bytes = xcalloc(1, KEPT_MAX_BYTES);
+    struct kept kept = {.reservations_kept = reservations_kept};
+
+    if (!disk->keeper.save)
+        return 0;
+    memcpy(kept.uuid, volume_uuid(disk->volume), sizeof(kept.uuid));
+    pthread_mutex_lock(&disk->lock);
+    kept.reservations = reservations ? *reservations : disk->reservations;
+    kept.sanitizing = atomic_load(&disk->sanitize.state) != SANITIZE_NONE;
+    kept.may_exit_failure = disk->sanitize.may_exit_failure;
+    kept.atomic_data = disk->atomic.data;
+    kept.atomic_offset = disk->atomic.offset;
+    kept.atomic_bytes = disk->atomic.length_bytes;
+    bool worth_it = kept.sanitizing || kept.atomic_data || (reservations_kept && kept.reservations.count);
+    size_t length = worth_it ? kept_encode(&kept, bytes) : 0;
+    pthread_mutex_unlock(&disk->lock);
+    return disk->keeper.save(disk->keeper.arg, bytes, length);
+}
+
+static void take_kept(struct scsi_disk *disk, struct kept *kept)
+{
+    scsi_disk_give_reservations(disk, kept->reservations, kept->reservations_kept);
+    if (kept->atomic_data)
+        scsi_atomic_replay(disk, kept->atomic_data, kept->atomic_offset, kept->atomic_bytes);
+    if (!kept->sanitizing)
+        return;
+    disk->sanitize.may_exit_failure = kept->may_exit_failure;
+    atomic_store(&disk->sanitize.state, SANITIZE_RUNNING);
+    scsi_sanitize_leave(disk);
+}
+
+void scsi_disk_keep(struct scsi_disk *disk, const struct scsi_keeper *keeper, const void *saved,
+                    size_t saved_bytes)
+{
+    struct kept kept;
+
+    disk->keeper = *keeper;
+    if (!saved || !kept_decode(saved, saved_bytes, &kept))
+        return;
+    if (memcmp(kept.uuid, volume_uuid(disk->volume), sizeof(kept.uuid)) == 0)
+        take_kept(disk, &kept);
+    else
+        reservations_free(&kept.reservations);
+}
+
+bool scsi_disk_work(struct scsi_disk *disk)
+{
+    return scsi_sanitize_step(disk);
+}
+
+/* ---- nexuses ---- */
 
 void scsi_nexus_init(struct scsi_nexus *nexus, const char *target_name, uint16_t portal_group,
                      const char *initiator_port)
@@ -90,6 +149,7 @@ void scsi_nexus_init(struct scsi_nexus *nexus, const char *target_name, uint16_t
     COPY_STRING(nexus->target_name, target_name);
     COPY_STRING(nexus->initiator_port, initiator_port);
     nexus->portal_group = portal_group;
+    copy_results_init(&nexus->copies);
 }
 
 static bool add_path(struct scsi_disk *disk, struct scsi_path *path)
@@ -169,6 +229,7 @@ void scsi_nexus_end(struct scsi_nexus *nexus)
         if (nexus->paths[i].disk)
             detach(&nexus->paths[i]);
     }
+    copy_results_end(&nexus->copies);
 }
 
 void scsi_tell_others(struct scsi_disk *disk, const struct scsi_path *except, enum scsi_attention attention)
@@ -179,11 +240,21 @@ void scsi_tell_others(struct scsi_disk *disk, const struct scsi_path *except, en
     }
 }
 
+/* The others' commands end with TASK ABORTED (TAS); this nexus's own are its session's matter. */
+static void abort_others(struct scsi_disk *disk, const struct scsi_path *except)
+{
+    for (size_t i = 0; i < SCSI_NEXUSES_MAX; i++) {
+        if (disk->paths[i] && disk->paths[i] != except)
+            scsi_path_abort(disk->paths[i]);
+    }
+}
+
 static void reset_path(struct scsi_path *path)
 {
     struct scsi_disk *disk = path->disk;
 
     pthread_mutex_lock(&disk->lock);
+    abort_others(disk, path);
     disk->reserved_by = NULL;
     disk->mode = (struct scsi_mode){.write_cache = true};
     scsi_tell_others(disk, NULL, ATTENTION_RESET);
@@ -241,6 +312,24 @@ void scsi_disk_wait_for_aborted(struct scsi_disk *disk, uint64_t slots)
     atomic_fetch_sub(&disk->waiting, 1);
 }
 
+static bool are_any_writing(const struct scsi_disk *disk)
+{
+    for (size_t i = 0; i < SCSI_NEXUSES_MAX; i++) {
+        struct scsi_path *path = disk->paths[i];
+        if (path && (atomic_load(&path->writing[0]) || atomic_load(&path->writing[1])))
+            return true;
+    }
+    return false;
+}
+
+void scsi_disk_wait_for_writers(struct scsi_disk *disk)
+{
+    atomic_fetch_add(&disk->waiting, 1);
+    while (are_any_writing(disk))
+        pthread_cond_wait(&disk->written, &disk->lock);
+    atomic_fetch_sub(&disk->waiting, 1);
+}
+
 static bool is_aborted(const struct scsi_command *command)
 {
     return command->path && command->era != atomic_load(&command->path->era);
@@ -252,11 +341,26 @@ static void end_aborted(struct scsi_command *command)
     command->in_bytes = 0;
 }
 
+/* A sanitize operation that began after this command did. */
+static bool is_shut_out(struct scsi_command *command)
+{
+    struct scsi_disk *disk = command->disk;
+
+    if (!disk || atomic_load(&disk->sanitize.state) == SANITIZE_NONE ||
+        command->entry->flags & ENTRY_WAITS_FOR_WRITERS)
+        return false;
+    pthread_mutex_lock(&disk->lock);
+    bool refused = scsi_sanitize_refuses(command);
+    pthread_mutex_unlock(&disk->lock);
+    return refused;
+}
+
 static int run(struct scsi_command *command, enum volume_wait wait)
 {
-    if (!is_aborted(command))
+    if (is_aborted(command))
+        end_aborted(command);
+    else if (!is_shut_out(command))
         return command->entry->run(command, wait);
-    end_aborted(command);
     return 0;
 }
 
@@ -267,17 +371,40 @@ static void tell_written(struct scsi_disk *disk)
     pthread_mutex_unlock(&disk->lock);
 }
 
+void scsi_path_begin_writing(struct scsi_path *path, unsigned era)
+{
+    atomic_fetch_add(&path->writing[era & 1], 1);
+}
+
+bool scsi_path_may_write(const struct scsi_path *path, unsigned era)
+{
+    return atomic_load(&path->era) == era && atomic_load(&path->disk->sanitize.state) == SANITIZE_NONE;
+}
+
+void scsi_path_end_writing(struct scsi_path *path, unsigned era)
+{
+    atomic_fetch_sub(&path->writing[era & 1], 1);
+    if (atomic_load(&path->disk->waiting))
+        tell_written(path->disk);
+}
+
 /* Counted before it is asked, so that whoever aborts either sees it write or keeps it from writing. */
 static int run_writing(struct scsi_command *command, enum volume_wait wait)
 {
-    atomic_uint *writing = &command->path->writing[command->era & 1];
-
-    atomic_fetch_add(writing, 1);
-    int r = run(command, wait);
-    atomic_fetch_sub(writing, 1);
-    if (atomic_load(&command->disk->waiting))
-        tell_written(command->disk);
-    return r;
+    for (;;) {
+        scsi_path_begin_writing(command->path, command->era);
+        bool alone = !atomic_load(&command->disk->atomic.busy);
+        int r = alone ? run(command, wait) : 0;
+        scsi_path_end_writing(command->path, command->era);
+        if (alone)
+            return r;
+        if (wait == VOLUME_NO_WAIT)
+            return -EAGAIN;
+        if (!scsi_atomic_wait(command->disk)) {
+            scsi_fail(command, SENSE_HARDWARE_ERROR, SENSE_CODE_INTERNAL_FAILURE);
+            return 0;
+        }
+    }
 }
 
 /* ---- ending a command ---- */
@@ -332,6 +459,10 @@ void scsi_answer(struct scsi_command *command, const void *bytes, size_t length_
 
 void scsi_command_end(struct scsi_command *command)
 {
+    if (command->sanitizes)
+        scsi_sanitize_leave(command->disk);
+    copy_job_free(TAKE_PTR(command->copy));
+    command->sanitizes = false;
     free(command->out);
     free(command->in);
     command->out = command->in = NULL;
@@ -393,14 +524,27 @@ static bool in_range(const struct scsi_command *command)
     return command->lba < capacity && command->blocks <= capacity - command->lba;
 }
 
-static bool is_write_protected(struct scsi_command *command)
+static bool is_write_protected(struct scsi_disk *disk)
 {
-    struct scsi_disk *disk = command->disk;
-
     pthread_mutex_lock(&disk->lock);
     bool protected = disk->mode.write_protect;
     pthread_mutex_unlock(&disk->lock);
     return protected || scsi_disk_is_read_only(disk);
+}
+
+static bool sets_reserved_bits(const struct scsi_command *command)
+{
+    const struct scsi_entry *entry = command->entry;
+    size_t length = cdb_length_bytes(entry->opcode);
+
+    for (size_t i = 1; i < length; i++) {
+        unsigned used = entry->usage[i];
+        if (i == 1 && entry->service_action != SERVICE_ACTION_NONE)
+            used |= CDB1_SERVICE_ACTION;
+        if (command->cdb[i] & ~used)
+            return true;
+    }
+    return false;
 }
 
 static void check_against_table(struct scsi_command *command)
@@ -409,10 +553,12 @@ static void check_against_table(struct scsi_command *command)
 
     if (flags & ENTRY_PROTECT && command->cdb[1] & CDB1_PROTECT)
         scsi_fail_cdb(command, 1);
-    else if (flags & ENTRY_WRITES && is_write_protected(command))
-        scsi_fail(command, SENSE_DATA_PROTECT, SENSE_CODE_WRITE_PROTECTED);
+    else if (flags & ENTRY_STRICT && sets_reserved_bits(command))
+        scsi_fail_cdb(command, 1);
     else if (flags & ENTRY_RANGE && !in_range(command))
         scsi_fail(command, SENSE_ILLEGAL_REQUEST, SENSE_CODE_LBA_OUT_OF_RANGE);
+    else if (flags & ENTRY_WRITES && is_write_protected(command->disk))
+        scsi_fail(command, SENSE_DATA_PROTECT, SENSE_CODE_WRITE_PROTECTED);
     else if (flags & ENTRY_DATA_OUT_BLOCKS)
         command->out_bytes = command->blocks * VOLUME_SECTOR_BYTES;
     else if (flags & ENTRY_DATA_OUT_LENGTH)
@@ -452,6 +598,21 @@ static bool conflicts_with_registrants(const struct scsi_command *command)
     return !reservation_allows(all, command->nexus->initiator_port, access_of(command));
 }
 
+enum scsi_status scsi_path_access(struct scsi_path *path, enum reservation_access access,
+                                  bool *write_protected)
+{
+    struct scsi_disk *disk = path->disk;
+
+    *write_protected = is_write_protected(disk);
+    pthread_mutex_lock(&disk->lock);
+    bool conflict = (disk->reserved_by && disk->reserved_by != path) ||
+                    !reservation_allows(&disk->reservations, path->nexus->initiator_port, access);
+    pthread_mutex_unlock(&disk->lock);
+    if (conflict)
+        return SCSI_RESERVATION_CONFLICT;
+    return atomic_load(&disk->sanitize.state) == SANITIZE_NONE ? SCSI_GOOD : SCSI_BUSY;
+}
+
 /* What the disk's other users mean for this command. */
 static void check_shared_state(struct scsi_command *command)
 {
@@ -461,10 +622,13 @@ static void check_shared_state(struct scsi_command *command)
     notice_growth(disk);
     command->descriptor_sense = disk->mode.descriptor_sense;
     command->era = atomic_load(&command->path->era);
+    command->atomic_sequence = atomic_load(&disk->atomic.sequence);
     bool conflict = conflicts_with_reserve(command) || conflicts_with_registrants(command);
-    pthread_mutex_unlock(&disk->lock);
     if (!reports_attention(command) && conflict)
         command->status = SCSI_RESERVATION_CONFLICT;
+    if (command->status == SCSI_GOOD)
+        scsi_sanitize_refuses(command);
+    pthread_mutex_unlock(&disk->lock);
 }
 
 static void check_data_length(struct scsi_command *command)
@@ -518,13 +682,17 @@ enum scsi_step scsi_begin(struct scsi_command *command)
 
 int scsi_execute(struct scsi_command *command, enum volume_wait wait)
 {
-    if (command->out_received < command->out_bytes && command->entry->flags & ENTRY_DATA_OUT_LENGTH) {
+    unsigned flags = command->entry->flags;
+
+    command->unfinished = false;
+    if (command->out_received < command->out_bytes && flags & ENTRY_DATA_OUT_LENGTH) {
         scsi_fail(command, SENSE_ILLEGAL_REQUEST, SENSE_CODE_PARAMETER_LIST_LENGTH);
         return 0;
     }
     if (command->may_block && wait == VOLUME_NO_WAIT)
         return -EAGAIN;
-    return command->entry->flags & ENTRY_WRITES ? run_writing(command, wait) : run(command, wait);
+    return flags & ENTRY_WRITES && !(flags & ENTRY_WAITS_FOR_WRITERS) ? run_writing(command, wait)
+                                                                      : run(command, wait);
 }
 
 int scsi_read(struct scsi_command *command, uint64_t offset, void *to, size_t length_bytes,
@@ -536,8 +704,17 @@ int scsi_read(struct scsi_command *command, uint64_t offset, void *to, size_t le
         end_aborted(command);
         return -EIO;
     }
-    int r = volume_read(command->disk->volume, &vec, 1, command->lba * VOLUME_SECTOR_BYTES + offset, wait);
+    if (is_shut_out(command))
+        return -EIO;
+    unsigned sequence;
+    int r;
 
+    do {
+        r = scsi_atomic_let_read(command, offset, wait == VOLUME_MAY_WAIT, &sequence);
+        if (r < 0)
+            return r;
+        r = volume_read(command->disk->volume, &vec, 1, command->lba * VOLUME_SECTOR_BYTES + offset, wait);
+    } while (r == 0 && atomic_load(&command->disk->atomic.sequence) != sequence);
     if (r == 0 || r == -EAGAIN)
         return r;
     scsi_fail_volume(command, r, false);

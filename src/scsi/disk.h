@@ -10,16 +10,20 @@
  *   1. `scsi_begin` checks it and says what comes next;
  *   2. SCSI_TAKE: it collects `out_bytes` from the initiator (as many as came go to `out`, `out_received`),
  * then goes on with `scsi_execute`;
- *   3. SCSI_EXECUTE: `scsi_execute`, on a worker if it says -EAGAIN or if `may_block`;
+ *   3. SCSI_EXECUTE: `scsi_execute`, on a worker if it says -EAGAIN or if `may_block`; again and again while
+ * it leaves `unfinished` set (long commands do a piece at a time, so that others get their turn);
  *   4. SCSI_READ: `scsi_read` piece by piece, wherever -EAGAIN makes it go;
  *   5. SCSI_ANSWERED (also after 3): status, sense, and `in`/`in_bytes` are there. `scsi_command_end` frees
  * them.
  */
 #pragma once
 
+#include "scsi/atomic.h"
 #include "scsi/attention.h"
 #include "scsi/cdb.h"
-#include "scsi/reservation.h"
+#include "scsi/copy.h"
+#include "scsi/keep.h"
+#include "scsi/sanitize.h"
 #include "scsi/sense.h"
 #include "store/volume.h"
 
@@ -67,11 +71,24 @@ struct scsi_mode {
     bool write_protect;    /* SWP */
 };
 
+/* Who makes durable what must outlive the program, and works for the disk while no command does. */
+struct scsi_keeper {
+    /* Durable when it gives 0. May block. */
+    int (*save)(void *arg, const void *bytes, size_t length_bytes);
+    /* There is something for `scsi_disk_work`. False if nobody can see to it now. Never blocks; a command
+     * that has begun keeps the disk open. */
+    bool (*work)(void *arg);
+    void *arg;
+};
+
 struct scsi_disk {
     struct volume *volume;
     char serial[33]; /* the volume's UUID in hexadecimal */
     atomic_bool read_only;
     atomic_uint references;
+    struct scsi_keeper keeper; /* all NULL: nothing is kept */
+    pthread_mutex_t
+        save_lock; /* one change of what is kept at a time; taken before `lock`, held while saving */
 
     pthread_mutex_t lock; /* guards all below; held for moments, never while waiting for the volume */
     struct scsi_path *paths[SCSI_NEXUSES_MAX];
@@ -79,7 +96,10 @@ struct scsi_disk {
     uint64_t announced_bytes;      /* the size that initiators were told */
     struct scsi_path *reserved_by; /* RESERVE(6); NULL when nobody holds it */
     struct reservations reservations;
-    pthread_cond_t written; /* an aborted path has nothing left that writes */
+    bool reservations_kept; /* APTPL: they outlive the program */
+    struct scsi_sanitize sanitize;
+    struct scsi_atomic atomic;
+    pthread_cond_t written; /* somebody has nothing left that writes */
     atomic_uint waiting;    /* for `written` */
 
     pthread_mutex_t update_lock; /* one read-modify-write (ORWRITE) at a time */
@@ -90,6 +110,7 @@ struct scsi_nexus {
     char initiator_port[RESERVATION_PORT_SIZE]; /* who is at the other end, the same after every login */
     uint16_t portal_group;
     struct scsi_path paths[SCSI_LUNS_MAX]; /* by LUN; `disk` NULL where there is none */
+    struct copy_results copies;
 };
 
 enum scsi_step { SCSI_ANSWERED, SCSI_TAKE, SCSI_EXECUTE, SCSI_READ };
@@ -109,13 +130,19 @@ struct scsi_command {
     const struct scsi_entry *entry;
     struct scsi_path *path; /* NULL where the LUN has no disk */
     struct scsi_disk *disk;
-    unsigned era; /* of the path, when it began */
+    unsigned era;             /* of the path, when it began */
+    unsigned atomic_sequence; /* of the disk, when it began to read */
     bool may_block;
     uint64_t lba;
     uint64_t blocks;
     size_t length_bytes; /* allocation or parameter list length */
     size_t out_bytes;    /* how much data-out belongs to this CDB */
     uint64_t in_bytes;   /* how much data-in: of a read at once, else after execution */
+
+    /* of long commands */
+    bool unfinished; /* a piece was done: execute it again */
+    bool sanitizes;  /* it does the work of a sanitize operation, which goes on without it */
+    struct copy_job *copy;
 
     /* the answer */
     enum scsi_status status;
@@ -132,10 +159,15 @@ DEFINE_CLEANUP(scsi_disk, struct scsi_disk *, scsi_disk_unref)
 /* Beside what its volume says. Those who are attached are told of a change. */
 void scsi_disk_set_read_only(struct scsi_disk *disk, bool read_only);
 bool scsi_disk_is_read_only(const struct scsi_disk *disk);
+/* Before anybody is attached: the keeper, and what it saved last (NULL: nothing). */
+void scsi_disk_keep(struct scsi_disk *disk, const struct scsi_keeper *keeper, const void *saved,
+                    size_t saved_bytes);
+/* One piece of the work that no command does; false when nothing is left to do. May block. */
+bool scsi_disk_work(struct scsi_disk *disk);
 /* Registrations outlive the sessions, and so may outlive the disk's being open: whoever closes it takes them
- * and gives them to it when it is open again. Nobody may be attached. */
+ * and gives them to it, in place of what was saved, when it is open again. Nobody may be attached. */
 struct reservations scsi_disk_take_reservations(struct scsi_disk *disk);
-void scsi_disk_give_reservations(struct scsi_disk *disk, struct reservations reservations);
+void scsi_disk_give_reservations(struct scsi_disk *disk, struct reservations reservations, bool kept);
 
 /* Begins with no disks. It must not move while disks are attached. */
 void scsi_nexus_init(struct scsi_nexus *nexus, const char *target_name, uint16_t portal_group,
@@ -167,6 +199,12 @@ int scsi_read(struct scsi_command *command, uint64_t offset, void *to, size_t le
               enum volume_wait wait);
 void scsi_command_end(struct scsi_command *command);
 
+/* Around every change of the medium through `path` by a command that began in `era`: counted, so that whoever
+ * aborts or sanitizes either waits for it or keeps it from happening. */
+void scsi_path_begin_writing(struct scsi_path *path, unsigned era);
+bool scsi_path_may_write(const struct scsi_path *path, unsigned era);
+void scsi_path_end_writing(struct scsi_path *path, unsigned era);
+
 /* What the parts of this folder and the transport use to end a command. */
 void scsi_fail(struct scsi_command *command, enum sense_key key, enum sense_code code);
 /* ILLEGAL REQUEST, pointing at byte `at` of the CDB. */
@@ -183,3 +221,11 @@ void scsi_path_abort(struct scsi_path *path);
 /* Until none of them is touching the medium any more; `slots` are bits of the places in `paths`. The disk's
  * lock is held, and let go while waiting. */
 void scsi_disk_wait_for_aborted(struct scsi_disk *disk, uint64_t slots);
+/* Until no command of any path is touching the medium. As above. */
+void scsi_disk_wait_for_writers(struct scsi_disk *disk);
+/* Encodes what is kept, with these reservations in place of the present ones (NULL: with those), and saves
+ * it. `save_lock` is held. 0, also without a keeper, or the keeper's error. */
+int scsi_disk_save(struct scsi_disk *disk, const struct reservations *reservations, bool reservations_kept);
+/* Whether this nexus may change (or only read) the disk, as reservations and write protection have it. */
+enum scsi_status scsi_path_access(struct scsi_path *path, enum reservation_access access,
+                                  bool *write_protected);

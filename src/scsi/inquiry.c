@@ -14,7 +14,9 @@
 enum {
     NO_DEVICE = 0x7f, /* qualifier 011b, type 1Fh: this LUN can have no device */
     VERSION_SPC_4 = 0x06,
-    RESPONSE_FORMAT = 0x12, /* HISUP, format 2 */
+    RESPONSE_FORMAT = 0x12,      /* HISUP, format 2 */
+    IMPLICIT_PORT_GROUPS = 0x10, /* TPGS */
+    THIRD_PARTY_COPY = 0x08,
     COMMAND_QUEUEING = 0x02,
     PAGE_MAX_BYTES = 1024,
     NAA_VENDOR = 0xfab007, /* a locally administered number: we own no registered one */
@@ -32,7 +34,8 @@ static void write_standard(struct scsi_command *command, struct writer *w)
     writer_u8(w, VERSION_SPC_4);
     writer_u8(w, RESPONSE_FORMAT);
     writer_u8(w, 96 - 5);
-    writer_fill(w, 0, 2);
+    writer_u8(w, command->disk ? IMPLICIT_PORT_GROUPS | THIRD_PARTY_COPY : 0);
+    writer_u8(w, 0);
     writer_u8(w, COMMAND_QUEUEING);
     writer_bytes(w, VENDOR PRODUCT REVISION, 28);
     writer_fill(w, 0, 22);
@@ -62,6 +65,7 @@ enum {
     NAME_RELATIVE_PORT = 4,
     NAME_PORT_GROUP = 5,
     NAME_SCSI = 8,
+    NAA_BYTES = 16,
 };
 
 static void write_designator(struct writer *w, unsigned code, unsigned kind, const void *bytes,
@@ -76,15 +80,31 @@ static void write_designator(struct writer *w, unsigned code, unsigned kind, con
     writer_bytes(w, bytes, length_bytes);
 }
 
-static void write_naa(struct scsi_command *command, struct writer *w)
+static void make_naa(struct scsi_disk *disk, uint8_t naa[NAA_BYTES])
 {
-    uint8_t naa[16];
-    const uint8_t *uuid = volume_uuid(command->disk->volume);
-    struct writer n = writer_over(naa, sizeof(naa));
+    const uint8_t *uuid = volume_uuid(disk->volume);
+    struct writer n = writer_over(naa, NAA_BYTES);
 
     writer_be32(&n, 0x60000000u | NAA_VENDOR << 4 | uuid[15] >> 4);
     writer_bytes(&n, uuid, 12);
+}
+
+static void write_naa(struct scsi_command *command, struct writer *w)
+{
+    uint8_t naa[NAA_BYTES];
+
+    make_naa(command->disk, naa);
     write_designator(w, CODE_BINARY, OF_UNIT | NAME_NAA, naa, sizeof(naa));
+}
+
+/* The NAA name alone: the other one does not fit into a copy target. */
+bool scsi_disk_has_name(struct scsi_disk *disk, const struct copy_target *name)
+{
+    uint8_t naa[NAA_BYTES];
+
+    make_naa(disk, naa);
+    return name->code_set == CODE_BINARY && name->kind == (OF_UNIT | NAME_NAA) &&
+           name->designator_bytes == sizeof(naa) && memcmp(name->designator, naa, sizeof(naa)) == 0;
 }
 
 /* A SCSI name string ends with a NUL and is padded to a multiple of four. */
@@ -101,12 +121,14 @@ static void write_designators(struct scsi_command *command, struct writer *w)
 {
     const struct scsi_nexus *nexus = command->nexus;
     const uint8_t port[4] = {0, 0, 0, 1};
+    const uint8_t group[4] = {0, 0, nexus->portal_group >> 8, nexus->portal_group & 0xff};
     char text[256];
 
     int length = snprintf(text, sizeof(text), VENDOR "%s", command->disk->serial);
     write_designator(w, CODE_ASCII, OF_UNIT | NAME_T10, text, (size_t)length);
     write_naa(command, w);
     write_designator(w, CODE_BINARY, OF_PORT | NAME_RELATIVE_PORT, port, sizeof(port));
+    write_designator(w, CODE_BINARY, OF_PORT | NAME_PORT_GROUP, group, sizeof(group));
     snprintf(text, sizeof(text), "%s,t,0x%04x", nexus->target_name, nexus->portal_group);
     write_scsi_name(w, OF_PORT, text);
     write_scsi_name(w, OF_DEVICE, nexus->target_name);
@@ -116,19 +138,20 @@ static void write_designators(struct scsi_command *command, struct writer *w)
 
 static void write_extended(struct scsi_command *command, struct writer *w)
 {
-    enum { SIMPSUP = 0x01, V_SUP = 0x01 };
+    enum { HEADSUP = 0x04, ORDSUP = 0x02, SIMPSUP = 0x01, V_SUP = 0x01 };
 
     writer_u8(w, 0);
-    writer_u8(w, SIMPSUP);
+    writer_u8(w, HEADSUP | ORDSUP | SIMPSUP);
     writer_u8(w, V_SUP);
     writer_fill(w, 0, 0x3c - 3);
 }
 
 static void write_block_limits(struct scsi_command *command, struct writer *w)
 {
-    enum { WSNZ = 0x01, UGAVALID = 0x80 };
+    enum { UGAVALID = 0x80 };
+    bool atomic = command->disk->keeper.save != NULL;
 
-    writer_u8(w, WSNZ);
+    writer_u8(w, 0); /* WSNZ 0: WRITE SAME of 0 blocks goes to the end */
     writer_u8(w, SCSI_COMPARE_MAX_BLOCKS);
     writer_be16(w, PHYSICAL_BLOCKS);
     writer_be32(w, SCSI_WRITE_MAX_BLOCKS);
@@ -139,15 +162,20 @@ static void write_block_limits(struct scsi_command *command, struct writer *w)
     writer_be32(w, PHYSICAL_BLOCKS);
     writer_be32(w, (uint32_t)UGAVALID << 24);
     writer_be64(w, SCSI_WRITE_SAME_MAX_BLOCKS);
-    writer_fill(w, 0, 0x3c - 40);
+    writer_be32(w, atomic ? ATOMIC_MAX_BLOCKS : 0);
+    writer_be32(w, atomic ? ATOMIC_UNIT_BLOCKS : 0);
+    writer_be32(w, atomic ? ATOMIC_UNIT_BLOCKS : 0);
+    writer_fill(w, 0, 8); /* no atomic boundaries */
 }
 
 static void write_characteristics(struct scsi_command *command, struct writer *w)
 {
-    enum { NON_ROTATING = 1 };
+    enum { NON_ROTATING = 1, READABLE_AFTER_BLOCK_ERASE = 0x40 /* WABEREQ */ };
 
     writer_be16(w, NON_ROTATING);
-    writer_fill(w, 0, 0x3c - 2);
+    writer_u8(w, 0);
+    writer_u8(w, READABLE_AFTER_BLOCK_ERASE);
+    writer_fill(w, 0, 0x3c - 4);
 }
 
 static void write_provisioning(struct scsi_command *command, struct writer *w)
@@ -167,9 +195,9 @@ static const struct page {
     uint8_t code;
     void (*write)(struct scsi_command *command, struct writer *w);
 } pages[] = {
-    {0x00, write_page_list},    {0x80, write_serial},       {0x83, write_designators},
-    {0x86, write_extended},     {0xb0, write_block_limits}, {0xb1, write_characteristics},
-    {0xb2, write_provisioning},
+    {0x00, write_page_list},       {0x80, write_serial},         {0x83, write_designators},
+    {0x86, write_extended},        {0x8f, scsi_write_copy_page}, {0xb0, write_block_limits},
+    {0xb1, write_characteristics}, {0xb2, write_provisioning},
 };
 
 static void write_page_list(struct scsi_command *command, struct writer *w)

@@ -30,9 +30,9 @@ static void put_caching(uint8_t *page, const struct scsi_mode *mode)
 
 static void put_control(uint8_t *page, const struct scsi_mode *mode)
 {
-    enum { UNRESTRICTED_REORDERING = 0x10, TAS = 0x40 };
+    enum { TASK_SET_PER_NEXUS = 0x20, UNRESTRICTED_REORDERING = 0x10, TAS = 0x40 };
 
-    page[2] = mode->descriptor_sense ? D_SENSE : 0;
+    page[2] = TASK_SET_PER_NEXUS | (mode->descriptor_sense ? D_SENSE : 0);
     page[3] = UNRESTRICTED_REORDERING;
     page[4] = mode->write_protect ? SWP : 0;
     page[5] = TAS;

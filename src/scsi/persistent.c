@@ -71,11 +71,18 @@ int scsi_run_read_reservation(struct scsi_command *command, enum volume_wait wai
     return 0;
 }
 
-/* All six types; no other port or restart is spoken for. */
+/* All six types; no other port is spoken for; kept for ever if there is a keeper and somebody asked (APTPL).
+ */
 int scsi_run_report_capabilities(struct scsi_command *command, enum volume_wait wait)
 {
-    enum { LENGTH = 8, TMV = 0x80, TYPES = 0xea, EXCLUSIVE_ACCESS_ALL = 0x01 };
-    static const uint8_t answer[LENGTH] = {0, LENGTH, 0, TMV, TYPES, EXCLUSIVE_ACCESS_ALL};
+    enum { LENGTH = 8, PTPL_C = 0x01, TMV = 0x80, PTPL_A = 0x01, TYPES = 0xea, EXCLUSIVE_ACCESS_ALL = 0x01 };
+    struct scsi_disk *disk = command->disk;
+
+    pthread_mutex_lock(&disk->lock);
+    bool kept = disk->reservations_kept;
+    pthread_mutex_unlock(&disk->lock);
+    const uint8_t answer[LENGTH] = {
+        0, LENGTH, disk->keeper.save ? PTPL_C : 0, TMV | (kept ? PTPL_A : 0), TYPES, EXCLUSIVE_ACCESS_ALL};
 
     scsi_answer(command, answer, sizeof(answer));
     return 0;
@@ -203,60 +210,124 @@ static void end_out(struct scsi_command *command, enum reservation_outcome outco
     }
 }
 
-struct telling {
-    struct scsi_disk *disk;
-    bool aborts;
-    uint64_t aborted; /* bits of the places in the disk's paths */
+/* What a service action wants told, until it is certain that it takes effect. */
+struct notice {
+    char port[RESERVATION_PORT_SIZE];
+    enum scsi_attention attention;
 };
+
+struct notices {
+    unsigned count;
+    struct notice notices[2 * RESERVATION_REGISTRATIONS_MAX];
+};
+
+static void note(void *arg, const char *port, enum scsi_attention attention)
+{
+    struct notices *all = arg;
+
+    CHECK(all->count < ARRAY_SIZE(all->notices));
+    struct notice *added = &all->notices[all->count++];
+    COPY_STRING(added->port, port);
+    added->attention = attention;
+}
 
 _Static_assert(SCSI_NEXUSES_MAX <= 64, "one bit for each path");
 
-static void tell_port(void *arg, const char *port, enum scsi_attention attention)
+/* Gives the places, as bits, of the paths whose commands were aborted. */
+static uint64_t tell_port(struct scsi_disk *disk, const struct notice *notice, bool aborts)
 {
-    struct telling *telling = arg;
+    uint64_t aborted = 0;
 
     for (size_t i = 0; i < SCSI_NEXUSES_MAX; i++) {
-        struct scsi_path *path = telling->disk->paths[i];
-        if (!path || !string_equal(path->nexus->initiator_port, port))
+        struct scsi_path *path = disk->paths[i];
+        if (!path || !string_equal(path->nexus->initiator_port, notice->port))
             continue;
-        atomic_fetch_or(&path->attentions, 1u << attention);
-        if (!telling->aborts || attention != ATTENTION_REGISTRATIONS_PREEMPTED)
+        atomic_fetch_or(&path->attentions, 1u << notice->attention);
+        if (!aborts || notice->attention != ATTENTION_REGISTRATIONS_PREEMPTED)
             continue;
         scsi_path_abort(path);
-        telling->aborted |= 1ull << i;
+        aborted |= 1ull << i;
     }
+    return aborted;
 }
 
-static enum reservation_outcome act(struct scsi_command *command, struct reader *parameters)
+/* Gives, as bits, whose commands were aborted. */
+static uint64_t take_effect(struct scsi_command *command, struct reservations *next, bool kept,
+                            const struct notices *notices)
 {
     struct scsi_disk *disk = command->disk;
-    struct telling telling = {.disk = disk, .aborts = actions[action_of(command)].aborts};
-    const struct reservation_listener listener = {tell_port, &telling};
-    struct reservation_request request = {
-        .port = command->nexus->initiator_port,
-        .key = reader_be64(parameters),
-        .service_key = reader_be64(parameters),
-        .type = command->cdb[2] & TYPE,
-    };
+    bool aborts = actions[action_of(command)].aborts;
+    uint64_t aborted = 0;
 
     pthread_mutex_lock(&disk->lock);
-    enum reservation_outcome outcome =
-        actions[action_of(command)].act(&disk->reservations, &request, &listener);
-    /* Whoever preempts must know that nothing of the others reaches the medium afterwards. */
-    if (telling.aborted)
-        scsi_disk_wait_for_aborted(disk, telling.aborted);
+    struct reservations before = disk->reservations;
+    disk->reservations = *next;
+    disk->reservations_kept = kept;
+    *next = before;
+    for (unsigned i = 0; i < notices->count; i++)
+        aborted |= tell_port(disk, &notices->notices[i], aborts);
     pthread_mutex_unlock(&disk->lock);
+    return aborted;
+}
+
+/* Nothing is to be saved while nothing was and nothing shall be. */
+static int make_durable(struct scsi_disk *disk, const struct reservations *next, bool kept)
+{
+    return kept || disk->reservations_kept ? scsi_disk_save(disk, next, kept) : 0;
+}
+
+/* On a copy, which takes effect when it is durable: a failure leaves everything as it was. */
+static enum reservation_outcome act(struct scsi_command *command, const struct reservation_request *request,
+                                    bool kept, uint64_t *aborted)
+{
+    struct scsi_disk *disk = command->disk;
+    CLEANUP_FREE struct notices *notices = xcalloc(1, sizeof(*notices));
+    const struct reservation_listener listener = {note, notices};
+
+    /* `save_lock` is held, so nobody else changes what is copied. */
+    struct reservations next = reservations_copy(&disk->reservations);
+    enum reservation_outcome outcome = actions[action_of(command)].act(&next, request, &listener);
+    if (outcome == RESERVATION_DONE && make_durable(disk, &next, kept) < 0)
+        scsi_fail(command, SENSE_HARDWARE_ERROR, SENSE_CODE_INTERNAL_FAILURE);
+    else if (outcome == RESERVATION_DONE)
+        *aborted = take_effect(command, &next, kept, notices);
+    reservations_free(&next);
     return outcome;
+}
+
+static void wait_for_aborted(struct scsi_disk *disk, uint64_t aborted)
+{
+    pthread_mutex_lock(&disk->lock);
+    scsi_disk_wait_for_aborted(disk, aborted);
+    pthread_mutex_unlock(&disk->lock);
 }
 
 int scsi_run_persistent_out(struct scsi_command *command, enum volume_wait wait)
 {
+    struct scsi_disk *disk = command->disk;
     struct reader parameters = reader_over(command->out, PARAMETERS_BYTES);
-    unsigned refused = SPEC_I_PT | ALL_TG_PT | APTPL;
+    bool registers = actions[action_of(command)].registers;
+    unsigned refused = SPEC_I_PT | ALL_TG_PT | (disk->keeper.save ? 0 : APTPL);
+    struct reservation_request request = {
+        .port = command->nexus->initiator_port,
+        .key = reader_be64(&parameters),
+        .service_key = reader_be64(&parameters),
+        .type = command->cdb[2] & TYPE,
+    };
+    uint64_t aborted = 0;
 
-    if (actions[action_of(command)].registers && command->out[PARAMETERS_FLAGS] & refused)
+    if (registers && command->out[PARAMETERS_FLAGS] & refused) {
         fail_parameter(command, PARAMETERS_FLAGS);
-    else
-        end_out(command, act(command, &parameters));
+        return 0;
+    }
+    pthread_mutex_lock(&disk->save_lock);
+    end_out(command,
+            act(command, &request,
+                registers ? command->out[PARAMETERS_FLAGS] & APTPL : disk->reservations_kept, &aborted));
+    pthread_mutex_unlock(&disk->save_lock);
+    /* Whoever preempts must know that nothing of the others reaches the medium afterwards. They may need the
+     * lock that was just let go. */
+    if (aborted)
+        wait_for_aborted(disk, aborted);
     return 0;
 }

@@ -10,7 +10,8 @@ int scsi_run_test_unit_ready(struct scsi_command *command, enum volume_wait wait
     return 0;
 }
 
-/* The next unit attention as data instead of as an error; it counts as told. */
+/* What TEST UNIT READY would fail with, as data: the next unit attention, which counts as told, or how far a
+ * sanitize operation is. */
 int scsi_run_request_sense(struct scsi_command *command, enum volume_wait wait)
 {
     uint8_t answer[SENSE_MAX_BYTES];
@@ -20,7 +21,8 @@ int scsi_run_request_sense(struct scsi_command *command, enum volume_wait wait)
     asked.sense = (struct sense){0};
     if (!command->disk) {
         scsi_fail(&asked, SENSE_ILLEGAL_REQUEST, SENSE_CODE_LUN_NOT_SUPPORTED);
-    } else if (atomic_load(&command->path->attentions)) {
+    } else if (atomic_load(&command->path->attentions) ||
+               atomic_load(&command->disk->sanitize.state) != SANITIZE_NONE) {
         static const uint8_t test_unit_ready[CDB_BYTES];
         memcpy(asked.cdb, test_unit_ready, sizeof(asked.cdb));
         scsi_begin(&asked);

@@ -97,6 +97,40 @@ int scsi_run_report_opcodes(struct scsi_command *command, enum volume_wait wait)
     return 0;
 }
 
+/* One group of one port, always active and optimized; nobody can set it otherwise (SPC-4 6.37). */
+int scsi_run_report_port_groups(struct scsi_command *command, enum volume_wait wait)
+{
+    enum {
+        FORMAT = 0xe0,
+        FORMAT_EXTENDED = 0x20,
+        HEADER_EXTENDED = 0x10,
+        ACTIVE_OPTIMIZED = 0,
+        SUPPORTED = 0x01
+    };
+    unsigned format = command->cdb[1] & FORMAT;
+    uint8_t answer[8 + 8 + 4];
+    struct writer w = writer_over(answer, sizeof(answer));
+
+    if (format != 0 && format != FORMAT_EXTENDED) {
+        scsi_fail_cdb(command, 1);
+        return 0;
+    }
+    writer_be32(&w, 0);
+    if (format == FORMAT_EXTENDED)
+        writer_be32(&w, (uint32_t)HEADER_EXTENDED << 24);
+    writer_u8(&w, ACTIVE_OPTIMIZED);
+    writer_u8(&w, SUPPORTED);
+    writer_be16(&w, command->nexus->portal_group);
+    writer_fill(&w, 0, 3);
+    writer_u8(&w, 1);
+    writer_be32(&w, 1); /* the relative port, as page 83h has it */
+    CHECK(writer_ok(&w));
+    struct writer length = writer_over(answer, 4);
+    writer_be32(&length, (uint32_t)(w.offset - 4));
+    scsi_answer(command, answer, w.offset);
+    return 0;
+}
+
 int scsi_run_report_tmfs(struct scsi_command *command, enum volume_wait wait)
 {
     enum { REPD = 0x80, ATS = 0x80, ATSS = 0x40, CTSS = 0x10, LURS = 0x08, TRS = 0x02 };

@@ -86,6 +86,32 @@ static void remove_at(struct reservations *all, unsigned index)
         end_reservation(all);
 }
 
+struct reservations reservations_copy(const struct reservations *all)
+{
+    struct reservations copy = *all;
+
+    copy.registrations = all->count ? xcalloc(all->count, sizeof(*all->registrations)) : NULL;
+    if (all->count)
+        memcpy(copy.registrations, all->registrations, all->count * sizeof(*all->registrations));
+    return copy;
+}
+
+bool reservations_are_sound(const struct reservations *all)
+{
+    unsigned holders = 0;
+
+    if (all->type && !type_exists(all->type))
+        return false;
+    for (unsigned i = 0; i < all->count; i++) {
+        const struct registration *each = &all->registrations[i];
+        if (find(all, each->port) != each || !each->key)
+            return false;
+        holders += each->holder;
+    }
+    bool has_holder = all->type && !rules[all->type].all_hold;
+    return holders == (has_holder ? 1u : 0u) && (!all->type || all->count);
+}
+
 void reservations_free(struct reservations *all)
 {
     free(all->registrations);

@@ -70,6 +70,9 @@ struct reservation_listener {
 };
 
 void reservations_free(struct reservations *all);
+struct reservations reservations_copy(const struct reservations *all);
+/* Whether they can have come about by the service actions below: what was kept elsewhere is looked at. */
+bool reservations_are_sound(const struct reservations *all);
 bool reservation_allows(const struct reservations *all, const char *port, enum reservation_access access);
 /* Whether this registration holds the reservation, alone or with all others. */
 bool reservation_is_holder(const struct reservations *all, const struct registration *registration);

@@ -8,14 +8,18 @@ enum {
     FIXED_VALID = 0x80,
     DESCRIPTOR_INFORMATION = 0x00,
     DESCRIPTOR_KEY_SPECIFIC = 0x02,
-    FIELD_POINTER_VALID = 0x80,
+    SPECIFIC_VALID = 0x80,
     FIELD_IN_CDB = 0x40,
 };
 
-static void write_field_pointer(struct writer *w, const struct sense *sense)
+/* What the sense key says more exactly: which byte was refused, or how far an operation is (SPC-4 4.5.2.4).
+ */
+static void write_key_specific(struct writer *w, const struct sense *sense)
 {
-    writer_u8(w, sense->has_field ? FIELD_POINTER_VALID | (sense->field_in_cdb ? FIELD_IN_CDB : 0) : 0);
-    writer_be16(w, sense->has_field ? sense->field : 0);
+    uint8_t field = SPECIFIC_VALID | (sense->field_in_cdb ? FIELD_IN_CDB : 0);
+
+    writer_u8(w, sense->has_field ? field : sense->has_progress ? SPECIFIC_VALID : 0);
+    writer_be16(w, sense->has_field ? sense->field : sense->has_progress ? sense->progress : 0);
 }
 
 static size_t encode_fixed(const struct sense *sense, uint8_t *to)
@@ -32,7 +36,7 @@ static size_t encode_fixed(const struct sense *sense, uint8_t *to)
     writer_be32(&w, 0);
     writer_be16(&w, (uint16_t)sense->code);
     writer_u8(&w, 0);
-    write_field_pointer(&w, sense);
+    write_key_specific(&w, sense);
     CHECK(writer_ok(&w));
     return w.offset;
 }
@@ -51,11 +55,11 @@ static size_t encode_descriptor(const struct sense *sense, uint8_t *to)
         writer_be16(&w, 0x8000);
         writer_be64(&w, sense->information);
     }
-    if (sense->has_field) {
+    if (sense->has_field || sense->has_progress) {
         writer_u8(&w, DESCRIPTOR_KEY_SPECIFIC);
         writer_u8(&w, 0x06);
         writer_be16(&w, 0);
-        write_field_pointer(&w, sense);
+        write_key_specific(&w, sense);
         writer_u8(&w, 0);
     }
     CHECK(writer_ok(&w));

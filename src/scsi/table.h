@@ -18,6 +18,9 @@ enum {
     ENTRY_THROUGH_RESERVATION = 1 << 9, /* allowed while another nexus holds RESERVE(6) */
     ENTRY_OLD_RESERVATION = 1 << 11,    /* RESERVE(6) and RELEASE(6) */
     ENTRY_EXACT_DATA = 1 << 10,         /* the initiator must offer exactly the data-out that the CDB wants */
+    ENTRY_WHILE_SANITIZING = 1 << 12,   /* allowed while SANITIZE runs, and after it failed */
+    ENTRY_STRICT = 1 << 13,             /* bits that `usage` leaves out must be 0 */
+    ENTRY_WAITS_FOR_WRITERS = 1 << 14,  /* and so is not counted as one of them */
 };
 
 enum { SERVICE_ACTION_NONE = -1 };
@@ -50,6 +53,28 @@ const struct scsi_entry *scsi_table(size_t *count);
 int scsi_run_report_opcodes(struct scsi_command *command, enum volume_wait wait);
 int scsi_run_report_tmfs(struct scsi_command *command, enum volume_wait wait);
 
+int scsi_run_report_port_groups(struct scsi_command *command, enum volume_wait wait);
+
+/* scsi/copy.c */
+void scsi_check_extended_copy(struct scsi_command *command);
+int scsi_run_extended_copy(struct scsi_command *command, enum volume_wait wait);
+
+/* scsi/copy_results.c */
+struct writer;
+int scsi_run_copy_status(struct scsi_command *command, enum volume_wait wait);
+int scsi_run_copy_parameters(struct scsi_command *command, enum volume_wait wait);
+int scsi_run_copy_failure(struct scsi_command *command, enum volume_wait wait);
+void scsi_write_copy_page(struct scsi_command *command, struct writer *w);
+
+/* scsi/atomic.c */
+void scsi_check_write_atomic(struct scsi_command *command);
+int scsi_run_write_atomic(struct scsi_command *command, enum volume_wait wait);
+
+/* scsi/sanitize.c */
+void scsi_check_sanitize(struct scsi_command *command);
+int scsi_run_block_erase(struct scsi_command *command, enum volume_wait wait);
+int scsi_run_exit_failure_mode(struct scsi_command *command, enum volume_wait wait);
+
 /* scsi/primary.c */
 int scsi_run_test_unit_ready(struct scsi_command *command, enum volume_wait wait);
 int scsi_run_request_sense(struct scsi_command *command, enum volume_wait wait);
@@ -69,6 +94,8 @@ int scsi_run_read_full_status(struct scsi_command *command, enum volume_wait wai
 
 /* scsi/inquiry.c */
 int scsi_run_inquiry(struct scsi_command *command, enum volume_wait wait);
+/* Whether page 83h of this disk has this designator for the logical unit. */
+bool scsi_disk_has_name(struct scsi_disk *disk, const struct copy_target *name);
 
 /* scsi/mode.c */
 int scsi_run_mode_sense(struct scsi_command *command, enum volume_wait wait);

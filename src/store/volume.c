@@ -85,7 +85,8 @@ int volume_read(struct volume *volume, const struct iovec *vec, int count, uint6
                       length_bytes - run.length_bytes, no_wait);
 }
 
-/* Where a frozen layer has a hole its zeros are certain: it was synced, and nothing writes to it. */
+/* Where the layer that decides has a hole, zeros are read (W2). What was written and is not on disk yet is no hole:
+ * SEEK_DATA looks into the page cache, too. */
 static int narrow_to_hole(const struct layer *layer, uint64_t offset, uint64_t *length_bytes, bool *mapped)
 {
     const struct store_io *io = layer->io;
@@ -123,13 +124,12 @@ int volume_extent(struct volume *volume, uint64_t offset, uint64_t limit_bytes, 
     pthread_mutex_lock(&volume->lock);
     int rc = chain_find(chain, 0, block, (within + limit_bytes + VOLUME_BLOCK_BYTES - 1) / VOLUME_BLOCK_BYTES,
                         &layer, &blocks);
-    bool frozen = !rc && layer != CHAIN_NOBODY && !chain->layers[layer]->writable;
     pthread_mutex_unlock(&volume->lock);
     if (rc)
         return rc;
     uint64_t run_bytes = blocks * VOLUME_BLOCK_BYTES;
     *mapped = layer != CHAIN_NOBODY;
-    if (frozen)
+    if (*mapped)
         rc = narrow_to_hole(chain->layers[layer], block * VOLUME_BLOCK_BYTES, &run_bytes, mapped);
     *length_bytes = MIN(run_bytes - within, limit_bytes);
     return rc;

@@ -22,8 +22,10 @@ static void run(struct scsi_command *command, const uint8_t *out, size_t out_byt
         command->out_received = MIN(out_bytes, command->out_bytes);
         command->out = xcalloc(1, command->out_received);
         memcpy(command->out, out, command->out_received);
-        if (scsi_execute(command, VOLUME_NO_WAIT) == -EAGAIN)
-            scsi_execute(command, VOLUME_MAY_WAIT);
+        do {
+            if (scsi_execute(command, VOLUME_NO_WAIT) == -EAGAIN)
+                scsi_execute(command, VOLUME_MAY_WAIT);
+        } while (command->unfinished);
     }
     CHECK(!command->in || command->in_bytes <= MAX(command->length_bytes, (size_t)SCSI_ANSWER_MAX_BYTES));
     sense_encode(&command->sense, command->descriptor_sense, sense);

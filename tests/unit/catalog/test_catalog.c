@@ -622,6 +622,32 @@ static void what_a_call_returned_is_visible_to_its_thread(void **state)
     catalog_snapshot_unref(snapshot);
 }
 
+static void what_a_disk_must_know_goes_with_its_volume(void **state)
+{
+    struct fixture *f = *state;
+    struct pending_volume *volumes;
+    uint8_t *bytes;
+    size_t length, count;
+
+    assert_int_equal(catalog_disk_state_get(f->catalog, "machine-1", &bytes, &length), 0);
+    assert_null(bytes);
+    assert_int_equal(catalog_disk_state_put(f->catalog, "machine-1", "one", 3), 0);
+    assert_int_equal(catalog_disk_state_put(f->catalog, "machine-1", "second", 6), 0);
+    catalog_close(f->catalog);
+    assert_int_equal(catalog_open(f->path, &f->catalog, NULL), 0);
+    assert_int_equal(catalog_disk_state_get(f->catalog, "machine-1", &bytes, &length), 0);
+    assert_int_equal(length, 6);
+    assert_memory_equal(bytes, "second", 6);
+    free(bytes);
+    assert_int_equal(catalog_disk_state_list(f->catalog, &volumes, &count), 0);
+    assert_int_equal(count, 1);
+    assert_string_equal(volumes[0].name, "machine-1");
+    free(volumes);
+    assert_int_equal(catalog_pending_drop(f->catalog, "machine-1"), 0);
+    assert_int_equal(catalog_disk_state_get(f->catalog, "machine-1", &bytes, &length), 0);
+    assert_null(bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -637,6 +663,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(versions_are_numbered_and_the_newest_is_meant, set_up, tear_down),
         cmocka_unit_test_setup_teardown(migrations_stand_in_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_volume_is_pending_exactly_while_no_record_names_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_a_disk_must_know_goes_with_its_volume, set_up, tear_down),
         cmocka_unit_test_setup_teardown(further_disks_stand_with_their_machine, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_name_and_a_lun_are_a_machines_only_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_disk_that_goes_leaves_its_volume_pending_and_is_remembered, set_up, tear_down),

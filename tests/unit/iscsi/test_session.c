@@ -665,6 +665,85 @@ static void answers_to_task_management(void **state)
     assert_true(f->session.reset_target);
 }
 
+/* ---- task attributes ---- */
+
+enum { ORDERED = 2, HEAD_OF_QUEUE = 3 };
+
+static void ordered_waits_and_is_waited_for(void **state)
+{
+    struct fixture *f = *state;
+
+    say(f, PDU_FINAL, 0, CDB(0x35));
+    struct task *older = session_next_ready(&f->session);
+    say(f, PDU_FINAL | ORDERED, 0, CDB(0x35));
+    uint32_t ordered = f->tag;
+    say(f, PDU_FINAL | PDU_READ, 512, READ_10(0, 1));
+    uint32_t younger = f->tag;
+    assert_null(session_next_ready(&f->session));
+    hear_nothing(f);
+    session_executed(&f->session, older);
+    assert_int_equal(hear_pdu(f).task_tag, ordered - 1);
+    assert_int_equal(hear_pdu(f).task_tag, ordered);
+    assert_int_equal(hear_pdu(f).task_tag, younger);
+    hear_nothing(f);
+}
+
+static void head_of_queue_waits_for_nobody(void **state)
+{
+    struct fixture *f = *state;
+
+    say(f, PDU_FINAL, 0, CDB(0x35));
+    struct task *older = session_next_ready(&f->session);
+    say(f, PDU_FINAL | ORDERED, 0, CDB(0x35));
+    say(f, PDU_FINAL | PDU_READ | HEAD_OF_QUEUE, 512, READ_10(0, 1));
+    assert_int_equal(hear_pdu(f).task_tag, f->tag);
+    hear_nothing(f);
+    session_executed(&f->session, older);
+    hear_pdu(f);
+    hear_pdu(f);
+    hear_nothing(f);
+}
+
+static void a_dormant_task_takes_its_data_and_can_be_aborted(void **state)
+{
+    struct fixture *f = *state;
+
+    say(f, PDU_FINAL, 0, CDB(0x35));
+    struct task *older = session_next_ready(&f->session);
+    struct pdu write = command(f, PDU_FINAL | PDU_WRITE | ORDERED, 512, WRITE_10(3, 1), 512);
+    say_data(f, &write, 0x77);
+    uint32_t ordered = f->tag;
+    say(f, PDU_FINAL | PDU_READ, 512, READ_10(0, 1));
+    uint32_t younger = f->tag;
+    hear_nothing(f);
+    assert_int_equal(f->volume->data[3 * 512], 0);
+    manage(f, 1, ordered);
+    assert_int_equal(hear_pdu(f).opcode, PDU_TASK_RESPONSE);
+    /* Nobody is ordered any more. */
+    assert_int_equal(hear_pdu(f).task_tag, younger);
+    session_executed(&f->session, older);
+    hear_pdu(f);
+    assert_int_equal(f->volume->data[3 * 512], 0);
+}
+
+static void a_long_command_gives_others_their_turn(void **state)
+{
+    struct fixture *f = *state;
+
+    say(f, PDU_FINAL, 0, CDB(0x48, 0x02));
+    struct task *sanitize = session_next_ready(&f->session);
+    assert_int_equal(scsi_execute(&sanitize->scsi, VOLUME_MAY_WAIT), 0);
+    assert_true(sanitize->scsi.unfinished);
+    session_executed(&f->session, sanitize);
+    assert_ptr_equal(session_next_ready(&f->session), sanitize);
+    /* Aborted on its way, it ends, and the operation goes on without it. */
+    manage(f, 1, f->tag);
+    assert_int_equal(scsi_execute(&sanitize->scsi, VOLUME_MAY_WAIT), 0);
+    session_executed(&f->session, sanitize);
+    assert_int_equal(hear_pdu(f).opcode, PDU_TASK_RESPONSE);
+    hear_nothing(f);
+}
+
 /* ---- the rest ---- */
 
 static void nop_is_echoed(void **state)
@@ -808,6 +887,10 @@ int main(void)
         WITH_SESSION(no_answer_comes_after_an_abort),
         WITH_SESSION(an_abort_is_answered_when_the_task_has_come_home),
         WITH_SESSION(answers_to_task_management),
+        WITH_SESSION(ordered_waits_and_is_waited_for),
+        WITH_SESSION(head_of_queue_waits_for_nobody),
+        WITH_SESSION(a_dormant_task_takes_its_data_and_can_be_aborted),
+        WITH_SESSION(a_long_command_gives_others_their_turn),
         WITH_SESSION(nop_is_echoed),
         WITH_SESSION(a_flood_of_pings_stops_the_reading),
         WITH_SESSION(send_targets),

@@ -39,8 +39,10 @@ static void execute(struct scsi_command *command, const void *out, size_t out_by
     if (out_bytes)
         memcpy(command->out, out, out_bytes);
     command->out_received = MIN(out_bytes, command->out_bytes);
-    if (scsi_execute(command, VOLUME_NO_WAIT) == -EAGAIN)
-        CHECK(scsi_execute(command, VOLUME_MAY_WAIT) == 0);
+    do {
+        if (scsi_execute(command, VOLUME_NO_WAIT) == -EAGAIN)
+            CHECK(scsi_execute(command, VOLUME_MAY_WAIT) == 0);
+    } while (command->unfinished);
 }
 
 struct scsi_command *run_on(struct scsi_nexus *nexus, const uint8_t cdb[CDB_BYTES], const void *out,

@@ -8,6 +8,7 @@ struct volume *memory_volume_new(uint64_t size_bytes)
     volume->data = xcalloc(1, size_bytes);
     volume->mapped = xcalloc(size_bytes / VOLUME_BLOCK_BYTES + 1, sizeof(bool));
     volume->references = 1;
+    pthread_mutex_init(&volume->lock, NULL);
     for (uint8_t i = 0; i < sizeof(volume->uuid); i++)
         volume->uuid[i] = (uint8_t)(0xa0 + i);
     return volume;
@@ -55,6 +56,16 @@ static int check(const struct volume *volume, uint64_t offset, uint64_t length_b
     return whole && offset <= volume->size_bytes && length_bytes <= volume->size_bytes - offset ? 0 : -EINVAL;
 }
 
+/* Others may come between any two blocks. */
+static void copy_by_block(struct volume *volume, uint8_t *to, const uint8_t *from, size_t length_bytes)
+{
+    for (size_t at = 0; at < length_bytes; at += VOLUME_BLOCK_BYTES) {
+        pthread_mutex_lock(&volume->lock);
+        memcpy(to + at, from + at, MIN(length_bytes - at, (size_t)VOLUME_BLOCK_BYTES));
+        pthread_mutex_unlock(&volume->lock);
+    }
+}
+
 static uint64_t total_of(const struct iovec *vec, int count)
 {
     uint64_t total = 0;
@@ -76,7 +87,7 @@ int volume_read(struct volume *volume, const struct iovec *vec, int count, uint6
     if (volume->read_error)
         return volume->read_error;
     for (int i = 0; i < count; offset += vec[i].iov_len, i++)
-        memcpy(vec[i].iov_base, volume->data + offset, vec[i].iov_len);
+        copy_by_block(volume, vec[i].iov_base, volume->data + offset, vec[i].iov_len);
     return 0;
 }
 
@@ -100,16 +111,24 @@ int volume_write(struct volume *volume, const struct iovec *vec, int count, uint
         return -EAGAIN;
     if (volume->write_error)
         return volume->write_error;
+    if (volume->fails_in_the_middle && offset <= volume->fails_in_the_middle &&
+        volume->fails_in_the_middle < offset + total) {
+        /* What lies before it is written. */
+        memcpy(volume->data + offset, vec[0].iov_base, volume->fails_in_the_middle - offset);
+        return -ENOSPC;
+    }
+    pthread_mutex_lock(&volume->lock);
     set_mapped(volume, offset, total, true);
+    pthread_mutex_unlock(&volume->lock);
     for (int i = 0; i < count; offset += vec[i].iov_len, i++)
-        memcpy(volume->data + offset, vec[i].iov_base, vec[i].iov_len);
-    volume->durable_writes += fua;
+        copy_by_block(volume, volume->data + offset, vec[i].iov_base, vec[i].iov_len);
+    atomic_fetch_add(&volume->durable_writes, fua);
     return 0;
 }
 
 int volume_flush(struct volume *volume)
 {
-    volume->flushes++;
+    atomic_fetch_add(&volume->flushes, 1);
     return volume->flush_error;
 }
 

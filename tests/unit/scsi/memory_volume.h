@@ -6,6 +6,9 @@
 
 #include "store/volume.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 struct volume {
     uint8_t *data;
     uint64_t size_bytes;
@@ -18,8 +21,11 @@ struct volume {
     int read_error; /* what the next calls give, 0 for success */
     int write_error;
     int flush_error;
-    unsigned flushes;
-    unsigned durable_writes;
+    uint64_t fails_in_the_middle; /* a write across this offset is done up to it, then gives -ENOSPC */
+    atomic_uint flushes;
+    atomic_uint durable_writes;
+
+    pthread_mutex_t lock; /* guards data and mapped, a block at a time */
 };
 
 struct volume *memory_volume_new(uint64_t size_bytes);

@@ -38,7 +38,7 @@ static void outcomes_of_single_commands(void **state)
         {"read(6) of 256 blocks", {0x08, 0, 0, 0, 0}, 0, SCSI_GOOD},
         {"read(6) of 256 blocks past the end", {0x08, 0, 0x07, 0x01, 0}, 0, OUT_OF_RANGE},
         {"verify with a reserved compare", {0x2f, 0x04, 0, 0, 0, 0, 0, 0, 1}, 0, BAD_FIELD},
-        {"write same of nothing", {0x41}, 512, BAD_FIELD},
+        {"write same to the end", {0x41}, 512, SCSI_GOOD},
         {"write same with anchor", {0x93, 0x18, [13] = 1}, 512, BAD_FIELD},
         {"write same with too much data", {0x93, 0, [13] = 1}, 1024, BAD_FIELD},
         {"write same with too little data", {0x93, 0, [13] = 1}, 256, BAD_FIELD},
@@ -269,7 +269,7 @@ static void vital_pages(void **state)
     static const struct {
         uint8_t code;
         size_t length;
-    } pages[] = {{0x00, 11}, {0x80, 36}, {0x86, 64}, {0xb0, 64}, {0xb1, 64}, {0xb2, 8}};
+    } pages[] = {{0x00, 12}, {0x80, 36}, {0x86, 64}, {0x8f, 104}, {0xb0, 64}, {0xb1, 64}, {0xb2, 8}};
     struct scsi_command *c;
 
     for (size_t i = 0; i < ARRAY_SIZE(pages); i++) {
@@ -306,8 +306,38 @@ static void designators_are_well_formed(void **state)
         count++;
     }
     assert_true(reader_ok(&r));
-    assert_int_equal(count, 5);
+    assert_int_equal(count, 6);
     end(c);
+}
+
+static void a_reset_ends_what_others_have_begun(void **state)
+{
+    struct fixture *f = *state;
+    struct scsi_command read = {.nexus = &f->other, .cdb = {OPCODE_READ_10, [8] = 1}};
+
+    assert_int_equal(scsi_begin(&read), SCSI_READ);
+    assert_true(scsi_nexus_reset(&f->nexus, 0));
+    assert_int_equal(scsi_read(&read, 0, pattern, 512, VOLUME_MAY_WAIT), -EIO);
+    assert_int_equal(read.status, SCSI_TASK_ABORTED);
+    assert_int_equal(outcome_on(&f->other, CDB(0), NULL, 0),
+                     FAILS(SENSE_UNIT_ATTENTION, SENSE_CODE_DEVICE_RESET));
+    assert_int_equal(outcome_on(&f->other, CDB(0), NULL, 0), SCSI_GOOD);
+}
+
+static void one_port_group_active_and_optimized(void **state)
+{
+    struct scsi_command *c = run(*state, CDB(OPCODE_MAINTENANCE_IN, 0x0a, [9] = 255), NULL, 0);
+    const uint8_t expected[16] = {0, 0, 0, 12, 0, 0x01, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1};
+
+    assert_int_equal(c->in_bytes, sizeof(expected));
+    assert_memory_equal(c->in, expected, sizeof(expected));
+    end(c);
+    c = run(*state, CDB(OPCODE_MAINTENANCE_IN, 0x2a, [9] = 255), NULL, 0);
+    assert_int_equal(c->in_bytes, 20);
+    assert_int_equal(c->in[3], 16);
+    assert_int_equal(c->in[4], 0x10);
+    end(c);
+    assert_int_equal(outcome(*state, CDB(OPCODE_MAINTENANCE_IN, 0x4a, [9] = 255), NULL, 0), BAD_FIELD);
 }
 
 static void lun_0_answers_without_a_disk(void **state)
@@ -500,6 +530,8 @@ int main(void)
         WITH_DISK(capacity),
         WITH_DISK(vital_pages),
         WITH_DISK(designators_are_well_formed),
+        WITH_DISK(a_reset_ends_what_others_have_begun),
+        WITH_DISK(one_port_group_active_and_optimized),
         cmocka_unit_test(lun_0_answers_without_a_disk),
         cmocka_unit_test(lun_numbers),
         WITH_DISK(growth_is_told_to_everyone_once),

@@ -57,7 +57,7 @@ static void what_cannot_be_asked(void **state)
 
 static unsigned select_control(struct fixture *f, uint8_t sense_byte, uint8_t protect_byte)
 {
-    const uint8_t list[4 + 12] = {[4] = 0x0a, 10, sense_byte, 0x10, protect_byte, 0x40};
+    const uint8_t list[4 + 12] = {[4] = 0x0a, 10, 0x20 | sense_byte, 0x10, protect_byte, 0x40};
 
     return outcome(f, CDB(OPCODE_MODE_SELECT_6, 0x10, 0, 0, sizeof(list)), list, sizeof(list));
 }

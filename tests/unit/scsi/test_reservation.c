@@ -364,7 +364,7 @@ static void registrations_outlive_the_session(void **state)
     assert_int_equal(outcome_on(&f->other, CDB(OPCODE_UNMAP), NULL, 0), SCSI_RESERVATION_CONFLICT);
     struct reservations kept = scsi_disk_take_reservations(f->disk);
     assert_int_equal(outcome_on(&f->other, CDB(OPCODE_UNMAP), NULL, 0), SCSI_GOOD);
-    scsi_disk_give_reservations(f->disk, kept);
+    scsi_disk_give_reservations(f->disk, kept, false);
     assert_int_equal(scsi_nexus_attach(&f->nexus, 0, f->disk), 0);
     assert_int_equal(ready(&f->nexus), TOLD(SENSE_CODE_POWER_ON));
     assert_int_equal(outcome(f, CDB(OPCODE_UNMAP), NULL, 0), SCSI_GOOD);
