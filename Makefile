@@ -3,7 +3,7 @@
 #   make                    build farboot in build/
 #   sudo make demo          boot a machine without a disk and watch it   (ARCH=arm64 for an ARM machine)
 #   sudo make check         every test
-#   sudo make bench         the same boot with the classic stack, side by side
+#   sudo make bench         the iSCSI target beside tgt; the same boot with the classic stack, side by side
 #   sudo make install       install what was built
 
 BUILD ?= build
@@ -27,6 +27,8 @@ check:
 bench:
 	scripts/setup bench
 	$(MAKE) all
+	tests/bench/iscsi/compare
+	tests/bench/iscsi/idle
 	tests/bench/boot/compare $(ARCH)
 
 install: all

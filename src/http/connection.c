@@ -145,15 +145,23 @@ static void cut_off(struct http_connection *c, const char *how)
 
 /* ---- answers ---- */
 
-static void put_head(struct http_connection *c, struct http_answer *answer)
+/* The head, and the text that follows it if there is one. Nothing is ahead of it, since the answer before has left; yet
+ * there may be no memory for it, or a client that asks for more in one breath than one turn gives: false then, and the
+ * connection has ended. */
+static bool put_head(struct http_connection *c, struct http_answer *answer, const char *text)
 {
-    uint8_t *to = stream_reserve(c->stream, HTTP_ANSWER_MAX_BYTES);
+    uint8_t *to = stream_reserve(c->stream, HTTP_ANSWER_MAX_BYTES + strlen(text));
 
-    /* Nothing is ahead of it: the answer before has left. */
-    CHECK(to != NULL);
+    if (!to) {
+        cut_off(c, "asks for too much");
+        return false;
+    }
     answer->keep_alive = c->request.keep_alive;
     answer->date_seconds = clock_wall_seconds();
-    stream_commit(c->stream, http_answer_encode(to, answer));
+    size_t head = http_answer_encode(to, answer);
+    memcpy(to + head, text, strlen(text));
+    stream_commit(c->stream, head + strlen(text));
+    return true;
 }
 
 /* Once an answer has left, the next request is looked at. May end the connection. */
@@ -189,21 +197,14 @@ static void go_on(struct http_connection *c)
 /* A whole answer that is no file: its status in words. */
 static void answer_status(struct http_connection *c, unsigned status, uint64_t size_bytes)
 {
-    const char *phrase = http_status_phrase(status);
+    CLEANUP_FREE char *line = xasprintf("%s\n", http_status_phrase(status));
     struct http_answer answer = {.status = status,
                                  .content_type = "text/plain",
-                                 .length_bytes = strlen(phrase) + 1,
+                                 .length_bytes = strlen(line),
                                  .size_bytes = size_bytes};
 
-    put_head(c, &answer);
-    if (c->request.method != HTTP_HEAD) {
-        uint8_t *to = stream_reserve(c->stream, answer.length_bytes);
-        CHECK(to != NULL);
-        memcpy(to, phrase, answer.length_bytes - 1);
-        to[answer.length_bytes - 1] = '\n';
-        stream_commit(c->stream, answer.length_bytes);
-    }
-    go_on(c);
+    if (put_head(c, &answer, c->request.method == HTTP_HEAD ? "" : line))
+        go_on(c);
 }
 
 /* What comes behind such a request cannot be told from its body. */
@@ -326,7 +327,8 @@ static void begin_answer(struct http_connection *c)
                                  .length_bytes = length,
                                  .first = c->first,
                                  .size_bytes = size};
-    put_head(c, &answer);
+    if (!put_head(c, &answer, ""))
+        return;
     c->phase = PHASE_SENDING;
     c->sending = c->request.method == HTTP_GET;
     if (!c->sending)

@@ -170,6 +170,11 @@ static void give_output_back(struct stream *stream)
     wake_one_that_waits(pool);
 }
 
+static bool turn_is_over(const struct stream *stream)
+{
+    return stream->turn_bytes >= STREAM_TURN_BYTES;
+}
+
 /* Input that was held back may be shown: that is done in the next turn, which a writable socket brings at
  * once. */
 static bool goes_on(const struct stream *stream)
@@ -296,18 +301,18 @@ static void show_input(struct stream *stream, size_t length_bytes)
     }
 }
 
-/* Work until nothing that was held back can go on. */
+/* Work until nothing that was held back can go on in this turn. */
 static void get_ready(struct stream *stream)
 {
     do {
-        if (goes_on(stream)) {
+        if (goes_on(stream) && !turn_is_over(stream)) {
             memcpy(stream->pool->input, stream->kept, stream->kept_bytes);
             show_input(stream, stream->kept_bytes);
         }
         if (stream->freed || stream->ended)
             return;
         stream->handler->ready(stream->arg);
-    } while (!stream->freed && !stream->ended && goes_on(stream));
+    } while (!stream->freed && !stream->ended && goes_on(stream) && !turn_is_over(stream));
 }
 
 static void receive(struct stream *stream)
@@ -353,7 +358,7 @@ uint8_t *stream_reserve(struct stream *stream, size_t length_bytes)
     CHECK(length_bytes <= STREAM_OUTPUT_BYTES);
     if (stream->error)
         return NULL;
-    if (stream->turn_bytes >= STREAM_TURN_BYTES) {
+    if (turn_is_over(stream)) {
         /* Also when it was asked for outside of a turn: then nothing else sees to it that another one comes. */
         stream->wants_turn = true;
         watch_for_what_is_wanted(stream);

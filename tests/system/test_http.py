@@ -313,6 +313,18 @@ def test_requests_may_wait_in_the_connection(pi):
                 assert body == FILES[name]
 
 
+def test_more_requests_in_one_breath_than_a_turn_answers_harm_nobody(pi):
+    with connect(pi) as s:
+        s.settimeout(5)
+        try:
+            s.sendall(b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n" * 30000)
+            while s.recv(1 << 20):
+                pass
+        except OSError:
+            pass
+    assert answer(pi, b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")[0] == 404
+
+
 def test_a_request_may_come_byte_by_byte(pi):
     with connect(pi) as sock:
         for byte in b"GET /empty.bin HTTP/1.0\r\n\r\n":

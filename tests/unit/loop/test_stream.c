@@ -271,6 +271,25 @@ static void a_turn_has_an_end(void **state)
     close_peer(p);
 }
 
+/* As when a worker comes home: nothing is sent, and no event is going on that would look after it. */
+static void a_turn_that_ended_outside_of_an_event_comes_again(void **state)
+{
+    struct world *w = *state;
+    struct peer *p = open_peer(w, 0);
+
+    while (stream_reserve(p->stream, MESSAGE_BYTES)) {
+        stream_commit(p->stream, MESSAGE_BYTES);
+        stream_send(p->stream);
+        while (hear(p))
+            ;
+    }
+    assert_false(stream_has_output(p->stream));
+    p->to_say_bytes = MESSAGE_BYTES;
+    run(w, 10);
+    assert_int_equal(hear(p), MESSAGE_BYTES);
+    close_peer(p);
+}
+
 static void whoever_does_not_read_holds_one_buffer(void **state)
 {
     struct world *w = *state;
@@ -321,6 +340,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_end_is_told_once, setup, teardown),
         cmocka_unit_test_setup_teardown(so_many_that_keep_much_are_cut_off, setup, teardown),
         cmocka_unit_test_setup_teardown(a_turn_has_an_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_turn_that_ended_outside_of_an_event_comes_again, setup, teardown),
         cmocka_unit_test_setup_teardown(whoever_does_not_read_holds_one_buffer, setup, teardown),
         cmocka_unit_test_setup_teardown(without_memory_one_waits_for_others, setup, teardown),
     };

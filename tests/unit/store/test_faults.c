@@ -12,6 +12,7 @@ enum { IMAGE_BYTES = 16 * 4096, FDS = 1024 };
 static struct faults {
     bool map_fd[FDS];          /* descriptors of maps, seen at open */
     int write_error;           /* of writes to data */
+    unsigned write_delay_us;   /* of writes to data */
     uint64_t write_error_from; /* the first bytes of a request are written before it */
     int map_write_error;
     int sync_error;
@@ -51,6 +52,8 @@ static ssize_t faulty_pwritev(void *context, int fd, const struct iovec *vec, in
     faults.map_writes += map;
     if (map && faults.map_write_error)
         return faults.map_write_error;
+    if (!map && faults.write_delay_us)
+        usleep(faults.write_delay_us);
     if (map || !faults.write_error)
         return store_io_system.pwritev(context, fd, vec, count, offset);
     if (faults.write_error_from == 0)
@@ -155,6 +158,65 @@ static void a_read_that_must_not_wait_does_not(void **state)
     faults.waiting_forbidden = false;
     assert_int_equal(read_bytes(t->volume, found, IMAGE_BYTES, 0, VOLUME_MAY_WAIT), 0);
     assert_memory_equal(found, t->expected, IMAGE_BYTES);
+}
+
+static int put_now(struct fault_test *t, size_t offset, size_t length_bytes, bool fua)
+{
+    const struct iovec vec = {t->expected + offset, length_bytes};
+
+    return volume_write(t->volume, &vec, 1, offset, fua, VOLUME_NO_WAIT);
+}
+
+static void only_whole_blocks_that_are_owned_are_written_without_waiting(void **state)
+{
+    struct fault_test *t = *state;
+
+    assert_int_equal(put_now(t, 4096, 8192, false), -EAGAIN); /* a copy-up */
+    assert_int_equal(put(t, 1, 4096, 8192), 0);
+    memset(t->expected + 4096, 2, 8192);
+    assert_int_equal(put_now(t, 4096, 8192, false), 0);
+    assert_volume_equals(t->volume, t->expected, IMAGE_BYTES);
+    assert_int_equal(put_now(t, 4096, 512, false), -EAGAIN);
+    assert_int_equal(put_now(t, 4608, 4096, false), -EAGAIN);
+    assert_int_equal(put_now(t, 4096, 12288, false), -EAGAIN);
+    assert_int_equal(put_now(t, 4096, 4096, true), -EAGAIN);
+    assert_int_equal(put_now(t, IMAGE_BYTES, 4096, false), -EINVAL);
+}
+
+static void a_write_without_waiting_is_part_of_the_next_flush(void **state)
+{
+    struct fault_test *t = *state;
+
+    assert_int_equal(put(t, 1, 0, 4096), 0);
+    assert_int_equal(volume_flush(t->volume), 0);
+    unsigned before = faults.syncs;
+    assert_int_equal(put_now(t, 0, 4096, false), 0);
+    assert_int_equal(volume_flush(t->volume), 0);
+    assert_true(faults.syncs > before);
+}
+
+static void after_a_slow_write_others_wait_for_the_disk(void **state)
+{
+    struct fault_test *t = *state;
+
+    assert_int_equal(put(t, 1, 0, 4096), 0);
+    faults.write_delay_us = 20000;
+    assert_int_equal(put_now(t, 0, 4096, false), 0);
+    faults.write_delay_us = 0;
+    assert_int_equal(put_now(t, 0, 4096, false), -EAGAIN);
+    usleep(150000);
+    assert_int_equal(put_now(t, 0, 4096, false), 0);
+}
+
+static void a_failed_write_without_waiting_stops_the_volume(void **state)
+{
+    struct fault_test *t = *state;
+
+    assert_int_equal(put(t, 1, 0, 4096), 0);
+    faults.write_error = -EIO;
+    assert_int_equal(put_now(t, 0, 4096, false), -EIO);
+    faults.write_error = 0;
+    assert_int_equal(put(t, 1, 0, 4096), -EIO);
 }
 
 static void what_nobody_owns_needs_no_disk(void **state)
@@ -354,6 +416,10 @@ int main(void)
 #define FAULT_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         FAULT_TEST(a_read_that_must_not_wait_does_not),
+        FAULT_TEST(only_whole_blocks_that_are_owned_are_written_without_waiting),
+        FAULT_TEST(a_write_without_waiting_is_part_of_the_next_flush),
+        FAULT_TEST(after_a_slow_write_others_wait_for_the_disk),
+        FAULT_TEST(a_failed_write_without_waiting_stops_the_volume),
         FAULT_TEST(what_nobody_owns_needs_no_disk),
         FAULT_TEST(clones_share_one_descriptor),
         FAULT_TEST(a_flush_does_what_is_needed),
