@@ -154,6 +154,20 @@ static int check_one_version(struct api_call *call, const struct catalog_snapsho
                      image->name, count, image->name, image->version, image->name);
 }
 
+/* A machine that began at another version, but is to begin at this one, uses it, too. */
+static int check_not_pinned(struct api_call *call, const struct catalog_snapshot *snapshot, const struct image *image)
+{
+    size_t count;
+    const struct machine *machines = catalog_machines(snapshot, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        if (string_equal(machines[i].image, image->name) && machine_follows_version(&machines[i]) == image->version)
+            return error_set(&call->error, -EBUSY, "%s:%u: cannot be removed while %s is pinned to it", image->name,
+                             image->version, machines[i].name);
+    }
+    return 0;
+}
+
 static void remove_under_lock(struct api_call *call)
 {
     struct event_sink sink = journal_sink(call->api->options.journal);
@@ -161,7 +175,8 @@ static void remove_under_lock(struct api_call *call)
         catalog_read(call->api->options.catalog);
     const struct image *image = find_image(call, snapshot);
 
-    if (!image || check_one_version(call, snapshot, image) < 0 || delete_image(call, image) < 0)
+    if (!image || check_one_version(call, snapshot, image) < 0 || check_not_pinned(call, snapshot, image) < 0 ||
+        delete_image(call, image) < 0)
         return;
     reclaim_begin_soon(call->api);
     event_post(&sink, NULL, NULL, STAGE_NONE, EVENT_INFO, "image.removed", "image %s:%u was removed", image->name,

@@ -301,6 +301,14 @@ static int find_group(struct api_call *call, const struct catalog_snapshot *snap
     return group || !*machine->group ? 0 : call_no_group(call, machine->group);
 }
 
+/* A version that was named is not left by itself. */
+static void pin_version(const struct machine *machine, struct settings *settings, char text[16])
+{
+    snprintf(text, 16, "%u", machine->image_version);
+    settings->values[SETTING_IMAGE_VERSION] = text;
+    settings->sources[SETTING_IMAGE_VERSION] = SETTING_FROM_MACHINE;
+}
+
 /* The one that was asked for, else the one that its group or the defaults name. */
 static const struct image *find_image(struct api_call *call, const struct catalog_snapshot *snapshot,
                                       struct machine *machine)
@@ -378,10 +386,13 @@ void machine_add(struct api_call *call)
 {
     struct machine machine = {0};
     struct settings settings;
+    char version[16];
 
     settings_begin(&settings);
     if (read_machine(call, &machine, &settings, true) < 0)
         return;
+    if (machine.image_version)
+        pin_version(&machine, &settings, version);
     pthread_mutex_lock(&call->api->change_lock);
     add_under_lock(call, &machine);
     pthread_mutex_unlock(&call->api->change_lock);

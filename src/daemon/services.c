@@ -254,6 +254,7 @@ static void start_http(struct services *s)
         .loops = s->data,
         .loop_count = s->data_count,
         .workers = s->workers,
+        .gate = s->gate,
         .catalog = s->catalog,
         .presence = s->presence,
         .bootfiles = s->bootfiles,

@@ -385,7 +385,7 @@ static void begin_opening(struct http_connection *c)
     c->begun_ms = clock_monotonic_ms();
     c->error = (struct error){0};
     c->work = (struct work){.run = open_on_worker, .done = open_done, .home = c->loop->loop};
-    c->working = workers_submit(c->loop->workers, &c->work);
+    c->working = disk_gate_submit(c->loop->gate, c->machine.id, &c->work);
     if (!c->working)
         answer_status(c, 503, 0);
 }

@@ -8,6 +8,7 @@
 
 #include "bootfiles/bootfiles.h"
 #include "catalog/catalog.h"
+#include "catalog/disk_gate.h"
 #include "catalog/presence.h"
 #include "fleet/event.h"
 #include "loop/stream.h"
@@ -26,6 +27,7 @@ struct http_loop {
     struct loop *loop;
     struct stream_pool *pool;
     struct workers *workers;
+    struct disk_gate *gate;
     struct catalog *catalog;
     struct presence *presence;
     struct bootfiles *bootfiles;

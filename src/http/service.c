@@ -135,6 +135,7 @@ void http_service_start(struct http_service *service, const struct http_service_
         service->loops[i] = (struct http_loop){.loop = options->loops[i],
                                                .pool = stream_pool_new(options->loops[i]),
                                                .workers = options->workers,
+                                               .gate = options->gate,
                                                .catalog = options->catalog,
                                                .presence = options->presence,
                                                .bootfiles = options->bootfiles,

@@ -9,6 +9,7 @@
 
 #include "bootfiles/bootfiles.h"
 #include "catalog/catalog.h"
+#include "catalog/disk_gate.h"
 #include "catalog/presence.h"
 #include "fleet/event.h"
 #include "loop/workers.h"
@@ -20,6 +21,7 @@ struct http_service_options {
     struct loop *const *loops; /* data loops; at least one */
     size_t loop_count;
     struct workers *workers;
+    struct disk_gate *gate; /* through which files are opened */
     struct catalog *catalog;
     struct presence *presence;
     struct bootfiles *bootfiles;

@@ -162,9 +162,9 @@ static int reset_locked(struct reset *r, const char *name, const char *from, con
     if (rc)
         return rc;
     if (r->old_top.parent == r->below.id && r->old_top.blocks >= r->below.blocks)
-        rc = look_at_layer(r->store, &r->old_top, &changed);
-    if (rc || !changed)
-        return rc ? error_set_errno(error, rc, "%s", name) : 0;
+        changed = look_at_layer(r->store, &r->old_top, &changed) < 0 || changed; /* a damaged one can be dropped */
+    if (!changed)
+        return 0;
     r->kept.volume = r->volume.id;
     r->kept.layer = r->old_top.id;
     rc = switch_top(r);
