@@ -346,3 +346,17 @@ bool map_is_damaged(const struct map *map, uint64_t block, uint64_t count)
     }
     return false;
 }
+
+void map_damage(const struct map *map, uint64_t *block, uint64_t *count)
+{
+    uint64_t end = 0;
+
+    *block = UINT64_MAX;
+    for (uint64_t at = 0; at < map->blocks; at += MAP_UNIT_BLOCKS) {
+        if (!map_is_damaged(map, at, 1))
+            continue;
+        *block = MIN(*block, at);
+        end = MIN(at + MAP_UNIT_BLOCKS, map->blocks);
+    }
+    *count = end - *block;
+}

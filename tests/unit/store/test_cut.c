@@ -275,6 +275,16 @@ static void do_reclaim(struct run *r)
         store_reclaim_step(r->store, &more);
 }
 
+static void do_verify(struct run *r)
+{
+    const struct store_listener nobody = {0};
+    uint64_t read_bytes;
+    bool more = true;
+
+    for (int i = 0; i < 3 && more; i++)
+        store_verify_step(r->store, 0, &nobody, &read_bytes, &more);
+}
+
 static void do_remove_snapshot(struct run *r)
 {
     struct kept *kept = pick_snapshot(r);
@@ -292,6 +302,7 @@ static void (*const operations[])(struct run *r) = {
     do_write,         do_zero,  do_zero,     do_zero,   do_flush,
     do_flush,         do_flush, do_snapshot, do_resize, do_clone_and_delete,
     do_reopen_volume, do_snapshot, do_rollback, do_remove_snapshot, do_reclaim,
+    do_verify,
 };
 
 static int import_image(struct run *r)
@@ -411,9 +422,23 @@ static void recover(struct run *r)
         fail_msg("the store does not open again: %s", r->error.text);
 }
 
+static void fail_at_finding(void *arg, const struct store_finding *finding)
+{
+    fail_msg("%s", finding->sentence);
+}
+
+/* The tree, every map, and what frozen layers hold. */
+static void check_soundness(struct run *r)
+{
+    const struct store_check how = {.listener = {fail_at_finding, r}};
+
+    assert_int_equal(store_check(r->store, &how, &r->error), 0);
+}
+
 static void check_contents(struct run *r)
 {
     check_no_orphans(r);
+    check_soundness(r);
     check_sectors(r);
     for (int i = 0; i < r->snapshot_count; i++)
         check_snapshot(r, &r->snapshots[i]);
