@@ -17,6 +17,9 @@ struct store {
     char *folder;
     int lock_fd;
 
+    struct store_mark marks[STORE_SPACES];
+    _Atomic enum store_space space; /* at the last look */
+
     pthread_mutex_t tree_lock;
     struct tree *tree;
     uint64_t next_layer_id;
@@ -136,6 +139,14 @@ int store_check_depth(struct store *store, uint64_t layer_id, struct error *erro
 void store_verify_stop(struct store *store);
 /* Tells about it, after adding the volumes that stand on its layer. With the tree_lock. */
 void store_tell(struct store *store, const struct store_listener *listener, struct store_finding *finding);
+
+/* ---- space.c ---- */
+
+/* 0, or a sentence: `what` would be new. */
+int store_refuse_when_low(struct store *store, const char *what, struct error *error);
+bool store_is_refusing(const struct store *store);
+/* Whether first writes to blocks are refused. */
+bool store_is_full(const struct store *store);
 
 /* ---- group.c ---- */
 

@@ -142,6 +142,34 @@ struct store_reclaim {
 /* How far it is. Blocks for nothing. */
 void store_reclaim_progress(struct store *store, struct store_reclaim *progress);
 
+/* How much is free below the store, from good to bad. */
+enum store_space {
+    STORE_SPACE_ENOUGH,
+    STORE_SPACE_LOW,      /* somebody should know */
+    STORE_SPACE_REFUSING, /* nothing new is made: no images, volumes and snapshots (-ENOSPC with a sentence) */
+    STORE_SPACE_FULL,     /* only what a volume wrote since its last snapshot can be written again, and discarded */
+    STORE_SPACES,
+};
+
+/* Below what it begins: a part of the file system when `percent` is not 0. */
+struct store_mark {
+    unsigned percent;
+    uint64_t bytes;
+};
+
+/* By enum store_space; the first is not used. Without them it is always enough. Before others use the store. */
+void store_set_marks(struct store *store, const struct store_mark marks[STORE_SPACES]);
+
+struct store_space_report {
+    enum store_space space;
+    uint64_t free_bytes;
+    uint64_t total_bytes;
+    uint64_t mark_bytes[STORE_SPACES];
+};
+
+/* What it finds holds until the next look, so somebody looks every second or so. */
+int store_look_at_space(struct store *store, struct store_space_report *report);
+
 struct store_usage {
     uint64_t total_bytes; /* of the file system below */
     uint64_t free_bytes;
