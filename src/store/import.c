@@ -64,7 +64,7 @@ static int begin_locked(struct store_import *import, struct error *error)
     struct store *store = import->store;
     int rc = store_check_new_name(store, import->name, error);
 
-    rc = rc ?: store_refuse_when_low(store, import->name, error);
+    rc = rc ?: store_refuse_when_low(store, error);
     if (rc)
         return rc;
     import->next = store->imports;

@@ -44,7 +44,7 @@ int store_look_at_space(struct store *store, struct store_space_report *report)
     return 0;
 }
 
-int store_refuse_when_low(struct store *store, const char *what, struct error *error)
+int store_refuse_when_low(struct store *store, struct error *error)
 {
     struct store_space_report report;
     char free_text[16], mark_text[16];
@@ -52,9 +52,9 @@ int store_refuse_when_low(struct store *store, const char *what, struct error *e
     if (store_look_at_space(store, &report) || report.space < STORE_SPACE_REFUSING)
         return 0;
     return error_set(error, -ENOSPC,
-                     "%s: only %s are free in the store, and nothing new is made below %s: remove images, machines or "
+                     "only %s are free in the store, and nothing new is made below %s: remove images, machines or "
                      "snapshots, or give it more space",
-                     what, format_size(free_text, sizeof(free_text), report.free_bytes),
+                     format_size(free_text, sizeof(free_text), report.free_bytes),
                      format_size(mark_text, sizeof(mark_text), report.mark_bytes[STORE_SPACE_REFUSING]));
 }
 

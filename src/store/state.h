@@ -142,8 +142,8 @@ void store_tell(struct store *store, const struct store_listener *listener, stru
 
 /* ---- space.c ---- */
 
-/* 0, or a sentence: `what` would be new. */
-int store_refuse_when_low(struct store *store, const char *what, struct error *error);
+/* 0, or a sentence that nothing new is made. */
+int store_refuse_when_low(struct store *store, struct error *error);
 bool store_is_refusing(const struct store *store);
 /* Whether first writes to blocks are refused. */
 bool store_is_full(const struct store *store);

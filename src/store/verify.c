@@ -5,7 +5,10 @@
 
 #include <stdio.h>
 
-enum { SAVE_UNITS = 32 }; /* the position is recorded every 252 MiB */
+enum {
+    SAVE_UNITS = 32, /* steps between two records of the position: 252 MiB */
+    EMPTY_UNITS = 1024,
+};
 
 /* ---- telling ---- */
 
@@ -251,12 +254,26 @@ static int give_up(struct store *store, struct walk_result *result, const struct
     return rc ?: pass_over(store, layer, listener, why);
 }
 
+/* Units of which nothing had to be read are gone through without stopping: a layer may be large and empty. */
+static int walk_units(struct walk *walk, struct walk_result *result)
+{
+    uint64_t before = walk->read_bytes;
+    int rc = 0;
+
+    for (int i = 0; !rc && i < EMPTY_UNITS && walk->unit < walk->unit_count && walk->read_bytes == before; i++) {
+        rc = walk_step(walk, result);
+        if (result->length_bytes || result->sums_damaged)
+            break;
+    }
+    return rc;
+}
+
 static int step(struct store *store, const struct store_listener *listener, uint64_t *read_bytes)
 {
     struct walk *walk = store->verify.walk;
     struct walk_result result = {0};
     uint64_t before = walk->read_bytes;
-    int rc = walk->unit < walk->unit_count ? walk_step(walk, &result) : 0;
+    int rc = walk_units(walk, &result);
 
     *read_bytes += walk->read_bytes - before;
     pthread_mutex_lock(&store->tree_lock);

@@ -68,6 +68,8 @@ int walk_open(struct store *store, const struct tree_layer *row, bool make, stru
     walk->unit_count = (chunks + SUM_UNIT_VALUES - 1) / SUM_UNIT_VALUES;
     walk->bytes = aligned_alloc(VOLUME_BLOCK_BYTES, SUM_CHUNK_BYTES);
     CHECK(walk->bytes);
+    memset(walk->bytes, 0, SUM_CHUNK_BYTES);
+    walk->zeros_sum = crc32c(0, walk->bytes, SUM_CHUNK_BYTES);
     walk->next = store->walks;
     store->walks = walk;
     int rc = layer_open(store->io, store->folder, row->id, row->blocks, row->root, false, &walk->layer);
@@ -105,24 +107,39 @@ void walk_close(struct walk *walk)
 
 /* ---- reading ---- */
 
-/* Blocks that the layer does not decide count as zeros; a chunk without any is not read. */
+static bool owns_none(const struct walk *walk, uint64_t first, uint64_t end)
+{
+    uint64_t run;
+
+    return !layer_run(walk->layer, first, end - first, &run) && run == end - first;
+}
+
+/* Blocks that the layer does not decide count as zeros. */
+static int read_chunk(struct walk *walk, uint64_t first, uint64_t end)
+{
+    uint64_t length_bytes = (end - first) * VOLUME_BLOCK_BYTES;
+    uint64_t run;
+    int rc = io_read_bytes(walk->store->io, walk->data_fd, walk->bytes, length_bytes, first * VOLUME_BLOCK_BYTES);
+
+    walk->read_bytes += length_bytes;
+    for (uint64_t block = first; !rc && block < end; block += run)
+        if (!layer_run(walk->layer, block, end - block, &run))
+            memset(walk->bytes + (block - first) * VOLUME_BLOCK_BYTES, 0, run * VOLUME_BLOCK_BYTES);
+    return rc;
+}
+
 static int sum_of_chunk(struct walk *walk, uint64_t chunk, uint32_t *value)
 {
     uint64_t first = chunk * CHUNK_BLOCKS;
     uint64_t end = MIN(first + CHUNK_BLOCKS, walk->layer->blocks);
-    uint64_t length_bytes = (end - first) * VOLUME_BLOCK_BYTES;
-    uint64_t run;
-    int rc = 0;
 
-    if (layer_run(walk->layer, first, end - first, &run) || run < end - first) {
-        rc = io_read_bytes(walk->store->io, walk->data_fd, walk->bytes, length_bytes, first * VOLUME_BLOCK_BYTES);
-        walk->read_bytes += length_bytes;
+    if (end - first == CHUNK_BLOCKS && owns_none(walk, first, end)) {
+        *value = walk->zeros_sum;
+        return 0;
     }
-    for (uint64_t block = first; !rc && block < end; block += run)
-        if (!layer_run(walk->layer, block, end - block, &run))
-            memset(walk->bytes + (block - first) * VOLUME_BLOCK_BYTES, 0, run * VOLUME_BLOCK_BYTES);
+    int rc = read_chunk(walk, first, end);
     if (!rc)
-        *value = crc32c(0, walk->bytes, length_bytes);
+        *value = crc32c(0, walk->bytes, (end - first) * VOLUME_BLOCK_BYTES);
     return rc;
 }
 

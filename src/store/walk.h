@@ -22,6 +22,7 @@ struct walk {
     uint64_t unit_count;
     uint64_t read_bytes; /* so far */
     uint8_t *bytes;
+    uint32_t zeros_sum; /* of a whole chunk of zeros */
     bool stale;        /* guarded by the tree_lock, as is `next` */
     struct walk *next; /* of the store's */
 };
