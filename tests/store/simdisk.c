@@ -356,6 +356,10 @@ static int sim_sync(void *context, int fd)
     return rc;
 }
 
+static void sim_no_readahead(void *context, int fd)
+{
+}
+
 static void sim_start_writeback(void *context, int fd)
 {
     call(context);
@@ -513,6 +517,7 @@ static const struct store_io table = {
     .truncate = sim_truncate,
     .fdatasync = sim_sync,
     .fsync = sim_sync,
+    .no_readahead = sim_no_readahead,
     .start_writeback = sim_start_writeback,
     .drop_cache = sim_drop_cache,
     .lock = sim_lock,
