@@ -28,6 +28,7 @@ bench:
 	scripts/setup bench
 	$(MAKE) all
 	tests/bench/boot/compare $(ARCH)
+	tests/bench/store/compare
 
 install: all
 	meson install -C $(BUILD)

@@ -124,6 +124,11 @@ bool map_run(const struct map *map, uint64_t block, uint64_t limit, uint64_t *le
 {
     CHECK(limit > 0 && block < map->blocks && limit <= map->blocks - block);
     bool owned = page_owns(map->pages[block / MAP_PAGE_BLOCKS], block % MAP_PAGE_BLOCKS);
+
+    if (limit == 1) { /* most reads are of one block, and ask every layer down to the one that decides it */
+        *length = 1;
+        return owned;
+    }
     uint64_t end = block + limit;
     uint64_t at = block;
 
