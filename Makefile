@@ -30,6 +30,7 @@ bench:
 	tests/bench/iscsi/compare
 	tests/bench/iscsi/idle
 	tests/bench/boot/compare $(ARCH)
+	tests/bench/store/compare
 
 install: all
 	meson install -C $(BUILD)

@@ -51,7 +51,7 @@ _farboot() {
     --boot) words="disk san" ;;
     --lun) words="1 2 3 4 5 6 7" ;;
     --cloud-init) words="auto on off" ;;
-    --config | --socket | --ssh-keys | --run | --user-data)
+    --config | --socket | --path | --ssh-keys | --run | --user-data)
         COMPREPLY=($(compgen -f -- "$cur"))
         return
         ;;
@@ -60,20 +60,22 @@ _farboot() {
     --cmdline-add | --cmdline-remove | --name | --mac | --size | --address | --serial | --comment) return ;;
     *)
         case $COMP_CWORD,$noun,$verb in
-        1,*) words="serve status session watch image machine group defaults disk snapshot rollback help --socket --version --help" ;;
+        1,*) words="serve status session watch image machine group defaults disk snapshot store rollback help --socket --version --help" ;;
         2,image,*) words="import list show remove --help" ;;
         2,machine,*) words="discovered adopt add list show set replace chap remove --help" ;;
         2,group,*) words="add list show set remove --help" ;;
         2,defaults,*) words="show set --help" ;;
         2,disk,*) words="add list set remove --help" ;;
         2,snapshot,*) words="create list remove rename --help" ;;
+        2,store,*) words="status check --help" ;;
         2,rollback,*) words=$(_farboot_at) ;;
         2,watch,*) words="$(_farboot_names machine) --json --help" ;;
         2,status,*) words="--json --help" ;;
         2,session,*) words="list --help" ;;
         2,serve,*) words="--config --help" ;;
-        2,help,*) words="serve status session watch image machine group defaults disk snapshot rollback" ;;
+        2,help,*) words="serve status session watch image machine group defaults disk snapshot store rollback" ;;
         3,help,image) words="import list show remove" ;;
+        3,help,store) words="status check" ;;
         3,help,session) words="list" ;;
         3,help,machine) words="discovered adopt add list show set replace chap remove" ;;
         3,help,disk) words="add list set remove" ;;
@@ -92,6 +94,8 @@ _farboot() {
         *,disk,set) words="--name --size --read-only --writable --json --help" ;;
         *,disk,remove) words="--force --help" ;;
         *,snapshot,create) words="--comment --help" ;;
+        *,store,status) words="--json --help" ;;
+        *,store,check) words="--repair --path --json --help" ;;
         *,rollback,*) words="--force --json --help" ;;
         *,image,import) words="--name --json --help" ;;
         3,machine,adopt) words="--next $(_farboot_discovered)" ;;

@@ -11,6 +11,7 @@
 #include <jansson.h>
 #include <pthread.h>
 
+struct checks;
 struct connections;
 struct evhttp;
 struct evhttp_request;
@@ -21,6 +22,7 @@ struct reclaim;
 struct rewind;
 struct keeper;
 struct route;
+struct upkeep;
 
 enum {
     API_BODY_MAX_BYTES = 64 * 1024,
@@ -45,6 +47,8 @@ struct api {
     struct reclaim *reclaim;
     struct rewind *rewind;
     struct keeper *keeper;
+    struct upkeep *upkeep;
+    struct checks *checks;
     struct api_call *calls; /* all under way */
     unsigned call_count;
     unsigned waiting_count;
@@ -149,6 +153,8 @@ void group_set(struct api_call *call);
 void group_remove(struct api_call *call);
 void defaults_get(struct api_call *call);
 void defaults_set(struct api_call *call);
+void store_get(struct api_call *call);
+void store_check_begin(struct api_call *call);
 void images_get(struct api_call *call);
 void image_capture_check(struct api_call *call);
 void image_capture(struct api_call *call);

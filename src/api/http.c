@@ -3,6 +3,7 @@
  * they left.
  */
 #include "api/answer.h"
+#include "api/checks.h"
 #include "api/connections.h"
 #include "api/imports.h"
 #include "api/jobs.h"
@@ -11,6 +12,7 @@
 #include "api/rewind.h"
 #include "api/routes.h"
 #include "api/sockets.h"
+#include "api/upkeep.h"
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -144,6 +146,7 @@ void api_unref(struct api *api)
     reclaim_free(api->reclaim);
     rewind_free(api->rewind);
     keeper_free(api->keeper);
+    upkeep_free(api->upkeep);
     pthread_mutex_destroy(&api->change_lock);
     free(api);
 }
@@ -328,6 +331,8 @@ struct api *api_start(const struct api_options *options, struct api_sockets *soc
     api->reclaim = reclaim_new(api);
     api->rewind = rewind_new(api);
     api->keeper = keeper_new(api);
+    api->upkeep = upkeep_new(api);
+    api->checks = checks_new(api);
     api->imports = imports_start(api);
     api->http = http_start(api);
     journal_on_event(options->journal, on_event, api);
@@ -349,6 +354,8 @@ void api_stop(struct api *api)
     keeper_stop(api->keeper);
     error_set(&stopping, -ESHUTDOWN, "farboot is stopping");
     imports_stop(api->imports);
+    checks_stop(api->checks);
+    upkeep_stop(api->upkeep);
     for (struct api_call *call = api->calls, *next; call; call = next) {
         next = call->next;
         /* A worker may be writing its answer into a call that it holds: only the request is ours. */
@@ -370,6 +377,7 @@ void api_free(struct api *api)
         return;
     CHECK(api->stopped);
     imports_free(api->imports);
+    checks_free(api->checks);
     jobs_free(api->jobs);
     api_unref(api);
 }

@@ -31,6 +31,7 @@ static const struct {
 } reasons[] = {
     {-ENOENT, "%s: no such snapshot: %s (see farboot snapshot list %s)"},
     {-EEXIST, "%s: has a snapshot %s already"},
+    {-ENOSPC, "%s: there is not enough free space for the snapshot %s (see farboot store status)"},
     {-EBUSY, "%s: cannot roll back to %s while its disk is in use: try again when it is off"},
 };
 

@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-enum { LISTED_MAX = 64, UNKNOWN_MAX = 16, UNKNOWN_SECONDS = 3600, LOW_SPACE_PERCENT = 10 };
+enum { LISTED_MAX = 64, UNKNOWN_MAX = 16, UNKNOWN_SECONDS = 3600 };
 
 static json_t *interfaces_json(const struct api_sources *sources)
 {
@@ -86,37 +86,4 @@ void status_get(struct api_call *call)
                             interfaces_json(&options->sources), "dhcp_servers", dhcp_servers_json(&options->sources),
                             "machines", machines_json(api), "unknown", unknown_json(options->journal), "warnings",
                             json_array());
-}
-
-static void add_warning(json_t *reply, const char *sentence)
-{
-    json_array_append_new(json_object_get(reply, "warnings"), json_string(sentence));
-}
-
-static void warn_of_low_space(json_t *reply, const struct store_usage *usage, const char *path)
-{
-    char sentence[256], space[16];
-
-    if (usage->free_bytes / LOW_SPACE_PERCENT >= usage->total_bytes / 100)
-        return;
-    snprintf(sentence, sizeof(sentence),
-             "only %s are free below %s: when nothing is left, the writes of all machines fail",
-             format_size(space, sizeof(space), usage->free_bytes), path);
-    add_warning(reply, sentence);
-}
-
-void status_get_store(struct api_call *call)
-{
-    const struct api_options *options = &call->api->options;
-    struct store_usage usage;
-
-    if (store_usage(options->store, &usage) < 0) {
-        add_warning(call->reply, "the store does not say how much space is free");
-        return;
-    }
-    json_object_set_new(call->reply, "store",
-                        json_pack("{s:s, s:I, s:I, s:I}", "path", options->store_path, "total_bytes",
-                                  (json_int_t)usage.total_bytes, "free_bytes", (json_int_t)usage.free_bytes,
-                                  "used_bytes", (json_int_t)usage.used_bytes));
-    warn_of_low_space(call->reply, &usage, options->store_path);
 }

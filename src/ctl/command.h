@@ -31,6 +31,7 @@ struct command {
 /* What was given on the command line. */
 struct arguments {
     const struct command *command;
+    const struct ctl_hooks *hooks;
     const char *socket;
     const char *operands[COMMAND_OPERANDS_MAX]; /* NULL: left out */
     const char *values[COMMAND_OPTIONS_MAX];    /* by place in `options`; "" for one without a value; NULL: not given */
@@ -91,4 +92,6 @@ int snapshot_list_command(const struct arguments *arguments);
 int snapshot_remove_command(const struct arguments *arguments);
 int snapshot_rename_command(const struct arguments *arguments);
 int machine_reset_command(const struct arguments *arguments);
+int store_status_command(const struct arguments *arguments);
+int store_check_command(const struct arguments *arguments);
 int rollback_command(const struct arguments *arguments);

@@ -116,6 +116,11 @@ const struct command commands[] = {
     {"snapshot", "rename", {"MACHINE@NAME", "NEW"}, "gives a snapshot another name", snapshot_rename_command, {{NULL}}},
     {"rollback", NULL, {"MACHINE@NAME"}, "takes a machine's disk back to a snapshot; can be undone", rollback_command,
      {{"--force", NULL, "cuts the machine off if it uses its disk", false}, JSON_OPTION}},
+    {"store", "status", {NULL}, "shows the store's space, and what goes on in it", store_status_command, {JSON_OPTION}},
+    {"store", "check", {NULL}, "goes through all images and disks and tells what is not well", store_check_command,
+     {{"--repair", NULL, "repairs what can be without guessing", false},
+      {"--path", "DIR", "checks the store in a folder, of a farboot that does not run", false},
+      JSON_OPTION}},
     {NULL},
 };
 
@@ -147,7 +152,8 @@ static int print_help(void)
            "                  " DEFAULT_SOCKET "\n"
            "  --help          what the command does and takes\n\n"
            "farboot --version prints the version. Exit status: 0 done, 1 failed, 2 not\n"
-           "understood, 3 no daemon answers, 130 interrupted. See farboot(1).\n");
+           "understood, 3 no daemon answers, 4 problems were found, 130 interrupted. See\n"
+           "farboot(1).\n");
     return CTL_EXIT_OK;
 }
 
@@ -273,9 +279,10 @@ static int help_command(int argc, char **argv)
 
 /* ---- running it ---- */
 
-static int run_command(const struct command *command, const char *socket, int argc, char **argv)
+static int run_command(const struct command *command, const struct ctl_hooks *hooks, const char *socket, int argc,
+                       char **argv)
 {
-    struct arguments arguments = {.command = command, .socket = socket};
+    struct arguments arguments = {.command = command, .hooks = hooks, .socket = socket};
     char error[160];
     bool wants_help;
 
@@ -297,7 +304,7 @@ static int run_serve(const struct command *command, int argc, char **argv, int (
     return serve(argc, argv);
 }
 
-static int find_and_run(const char *socket, int argc, char **argv, int (*serve)(int argc, char **argv))
+static int find_and_run(const struct ctl_hooks *hooks, const char *socket, int argc, char **argv)
 {
     if (!is_noun(argv[0]))
         return unknown_noun(argv[0]);
@@ -305,9 +312,9 @@ static int find_and_run(const char *socket, int argc, char **argv, int (*serve)(
     if (!command)
         return argc < 2 || is_help(argv[1]) ? noun_alone(argv[0], argc > 1) : unknown_verb(argv[0], argv[1]);
     if (!command->run)
-        return run_serve(command, argc, argv, serve);
+        return run_serve(command, argc, argv, hooks->serve);
     int words = command->verb ? 2 : 1;
-    return run_command(command, socket, argc - words, argv + words);
+    return run_command(command, hooks, socket, argc - words, argv + words);
 }
 
 static const char *default_socket(void)
@@ -317,7 +324,7 @@ static const char *default_socket(void)
     return path && *path ? path : DEFAULT_SOCKET;
 }
 
-int ctl_main(int argc, char **argv, int (*serve)(int argc, char **argv))
+int ctl_main(int argc, char **argv, const struct ctl_hooks *hooks)
 {
     const char *socket = default_socket();
     int next = 1;
@@ -338,5 +345,5 @@ int ctl_main(int argc, char **argv, int (*serve)(int argc, char **argv))
     }
     if (is_help(argv[next]))
         return help_command(argc - next - 1, argv + next + 1);
-    return find_and_run(socket, argc - next, argv + next, serve);
+    return find_and_run(hooks, socket, argc - next, argv + next);
 }

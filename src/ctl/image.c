@@ -5,34 +5,15 @@
 
 #include "base/text.h"
 #include "ctl/client.h"
-#include "ctl/progress.h"
+#include "ctl/job.h"
 #include "ctl/report.h"
 #include "ctl/table.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <time.h>
 
-enum { FIRST_POLL_MS = 20, POLL_MS = 200 };
-
 /* ---- import ---- */
-
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int number)
-{
-    interrupted = 1;
-}
-
-/* Without SA_RESTART, so that a wait ends at once. A second signal kills, as ever. */
-static void catch_interrupts(void)
-{
-    const struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
-
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
 
 static int open_file(const char *path, int *fd)
 {
@@ -53,60 +34,12 @@ static int open_file(const char *path, int *fd)
     return CTL_EXIT_FAILED;
 }
 
-static void sleep_ms(unsigned ms)
-{
-    const struct timespec delay = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000l};
-
-    nanosleep(&delay, NULL);
-}
-
-static struct progress_state state_of(const json_t *job)
-{
-    return (struct progress_state){
-        .read_bytes = json_member_u64(job, "read_bytes"),
-        .total_bytes = json_member_u64(job, "total_bytes"),
-        .written_bytes = json_member_u64(job, "written_bytes"),
-        .elapsed_ms = json_member_u64(job, "elapsed_ms"),
-        .ended = string_equal(json_member_text(job, "state"), "done"),
-    };
-}
-
-static bool is_running(const json_t *job)
-{
-    return string_equal(json_member_text(job, "state"), "running");
-}
-
-/* Asks until the job has ended; `job` is its last state. An interrupt cancels it once. */
-static int follow_job(const char *socket, uint64_t number, struct progress *progress, json_t **job)
-{
-    unsigned wait_ms = FIRST_POLL_MS;
-    char path[CLIENT_PATH_SIZE];
-    bool asked_to_cancel = false;
-
-    snprintf(path, sizeof(path), "/v1/jobs/%llu", (unsigned long long)number);
-    for (;;) {
-        bool cancel = interrupted && !asked_to_cancel;
-        int status = client_ask(socket, cancel ? "DELETE" : "GET", path, NULL, job);
-        if (status != CTL_EXIT_OK)
-            return status;
-        asked_to_cancel |= cancel;
-        if (!is_running(*job))
-            return CTL_EXIT_OK;
-        struct progress_state state = state_of(*job);
-        if (!asked_to_cancel)
-            progress_show(progress, &state);
-        json_decref(TAKE_PTR(*job));
-        sleep_ms(wait_ms);
-        wait_ms = MIN(wait_ms * 2, (unsigned)POLL_MS);
-    }
-}
-
 static int tell_failure(const json_t *job)
 {
     if (string_equal(json_member_text(job, "state"), "cancelled")) {
         fprintf(stderr, "farboot: %s: %s cancelled, nothing was kept\n", json_member_text(job, "name"),
                 json_member_text(job, "kind"));
-        return interrupted ? CTL_EXIT_INTERRUPTED : CTL_EXIT_FAILED;
+        return job_was_interrupted() ? CTL_EXIT_INTERRUPTED : CTL_EXIT_FAILED;
     }
     fputs("farboot: ", stderr);
     print_safe(stderr, json_member_text(job, "error"));
@@ -117,12 +50,11 @@ static int tell_failure(const json_t *job)
 static int tell_job_end(const struct arguments *arguments, struct progress *progress, const json_t *job,
                         void (*print)(const json_t *result))
 {
-    if (!string_equal(json_member_text(job, "state"), "done")) {
+    if (!job_is_done(job)) {
         progress_abandon(progress);
         return tell_failure(job);
     }
-    struct progress_state state = state_of(job);
-    progress_end(progress, &state);
+    job_end_progress(job, progress);
     if (arguments_value(arguments, "--json"))
         print_json(json_object_get(job, "result"), false);
     else
@@ -140,7 +72,7 @@ static int send_and_follow(const struct arguments *arguments, int fd, const json
     int status = client_send_file(arguments->socket, fd, message, &connection, &reply);
 
     if (status == CTL_EXIT_OK)
-        status = follow_job(arguments->socket, json_member_u64(reply, "job"), &progress, &job);
+        status = job_follow(arguments->socket, json_member_u64(reply, "job"), &progress, &job);
     if (status == CTL_EXIT_OK)
         status = tell_job_end(arguments, &progress, job, print);
     json_decref(job);
@@ -155,7 +87,7 @@ int image_import_command(const struct arguments *arguments)
 
     if (status != CTL_EXIT_OK)
         return status;
-    catch_interrupts();
+    job_catch_interrupts();
     json_t *message = json_pack("{s:s, s:s*, s:s*, s:b}", "file", arguments->operands[0], "name",
                                 arguments_value(arguments, "--name"), "comment", arguments_value(arguments, "--comment"),
                                 "new_version", arguments_value(arguments, "--new-version") != NULL);
@@ -213,7 +145,7 @@ int image_export_command(const struct arguments *arguments)
 
     if (status != CTL_EXIT_OK)
         return status;
-    catch_interrupts();
+    job_catch_interrupts();
     json_t *message = json_pack("{s:s, s:s}", "export", arguments->operands[0], "file", path);
     status = send_and_follow(arguments, fd, message, print_exported);
     json_decref(message);

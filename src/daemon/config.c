@@ -19,7 +19,10 @@ enum { INTERFACES_MAX = 16, SUBNETS_MAX = 64, LEASE_SECONDS_MIN = 60, LEASE_SECO
 #define DEFAULT_SOCKET "/run/farboot/farboot.sock"
 #define DEFAULT_PROGRAM_FOLDER "/usr/lib/ipxe"
 #define DEFAULT_IQN_PREFIX "iqn.2026-11.internal.farboot"
-enum { DEFAULT_HTTP_PORT = 80, DEFAULT_ISCSI_PORT = 3260 };
+#define DEFAULT_STORE_WARN "10%"
+#define DEFAULT_STORE_REFUSE "5%"
+#define DEFAULT_STORE_FULL "1%"
+enum { DEFAULT_HTTP_PORT = 80, DEFAULT_ISCSI_PORT = 3260, STORE_MARK_PERCENT_MAX = 90 };
 
 /* ---- the text, as it stands in the file ---- */
 
@@ -65,6 +68,9 @@ struct yaml_config {
     unsigned interfaces_count;
     char *user;
     char *store;
+    char *store_warn;
+    char *store_refuse;
+    char *store_full;
     char *socket;
     char *log;
     struct yaml_dhcp *dhcp;
@@ -125,6 +131,9 @@ static const cyaml_schema_field_t config_fields[] = {
                          INTERFACES_MAX),
     CYAML_FIELD_STRING_PTR("user", OPTIONAL_PTR, struct yaml_config, user, 0, 32),
     CYAML_FIELD_STRING_PTR("store", OPTIONAL_PTR, struct yaml_config, store, 1, 1024),
+    CYAML_FIELD_STRING_PTR("store_warn", OPTIONAL_PTR, struct yaml_config, store_warn, 1, 16),
+    CYAML_FIELD_STRING_PTR("store_refuse", OPTIONAL_PTR, struct yaml_config, store_refuse, 1, 16),
+    CYAML_FIELD_STRING_PTR("store_full", OPTIONAL_PTR, struct yaml_config, store_full, 1, 16),
     CYAML_FIELD_STRING_PTR("socket", OPTIONAL_PTR, struct yaml_config, socket, 1, 100),
     CYAML_FIELD_STRING_PTR("log", OPTIONAL_PTR, struct yaml_config, log, 0, 16),
     CYAML_FIELD_MAPPING_PTR("dhcp", OPTIONAL_PTR, struct yaml_config, dhcp, dhcp_fields),
@@ -350,6 +359,45 @@ static int read_http(const char *path, const struct yaml_http *yaml, struct conf
     return config->http_port ? 0 : error_set(error, -EINVAL, "%s: http: port: 0 is not a port", path);
 }
 
+/* ---- the marks of low space ---- */
+
+/* "10%" of the file system, or a size. */
+static bool parse_mark(const char *text, struct store_mark *mark)
+{
+    CLEANUP_FREE char *number = xstrdup(text);
+    char *percent = strchr(number, '%');
+    uint64_t value;
+
+    *mark = (struct store_mark){0};
+    if (!percent)
+        return parse_size(text, &mark->bytes);
+    *percent = '\0';
+    if (percent[1] || !parse_u64(number, STORE_MARK_PERCENT_MAX, &value))
+        return false;
+    mark->percent = (unsigned)value;
+    return true;
+}
+
+static int read_marks(const char *path, const struct yaml_config *yaml, struct config *config, struct error *error)
+{
+    const struct {
+        enum store_space space;
+        const char *key;
+        const char *text;
+    } rows[] = {
+        {STORE_SPACE_LOW, "store_warn", yaml->store_warn ?: DEFAULT_STORE_WARN},
+        {STORE_SPACE_REFUSING, "store_refuse", yaml->store_refuse ?: DEFAULT_STORE_REFUSE},
+        {STORE_SPACE_FULL, "store_full", yaml->store_full ?: DEFAULT_STORE_FULL},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        if (!parse_mark(rows[i].text, &config->store_marks[rows[i].space]))
+            return error_set(error, -EINVAL, "%s: %s: \"%s\" is neither a part of the disk like 10%% (at most %d%%) nor "
+                             "a size like 20G", path, rows[i].key, rows[i].text, STORE_MARK_PERCENT_MAX);
+    }
+    return 0;
+}
+
 static struct config *config_with_defaults(const struct yaml_config *yaml)
 {
     struct config *config = xcalloc(1, sizeof(*config));
@@ -378,6 +426,8 @@ static int interpret(const char *path, const struct yaml_config *yaml, struct co
 
     if (yaml->log && !log_level_from_text(yaml->log, &config->log))
         r = error_set(error, -EINVAL, "%s: log: \"%s\" is none of debug, info, warning, error", path, yaml->log);
+    if (r == 0)
+        r = read_marks(path, yaml, config, error);
     if (r == 0 && yaml->dhcp)
         r = read_dhcp(path, yaml->dhcp, config, error);
     if (r == 0 && yaml->http)

@@ -10,6 +10,7 @@
 #include "base/inet.h"
 #include "base/log.h"
 #include "base/mac.h"
+#include "store/store.h"
 
 #define CONFIG_DEFAULT_PATH "/etc/farboot/farboot.yaml"
 
@@ -36,6 +37,7 @@ struct config {
     size_t interface_count;
     char *user; /* "" : stay who we are */
     char *store;
+    struct store_mark store_marks[STORE_SPACES]; /* how little may be free */
     char *socket;
     enum log_level log;
     enum config_dhcp_mode dhcp_mode;

@@ -2,6 +2,7 @@
  * farboot: one program. `serve` is the daemon; everything else is the command line that talks to it.
  */
 #include "ctl/ctl.h"
+#include "daemon/check.h"
 #include "daemon/services.h"
 
 #include <getopt.h>
@@ -34,5 +35,7 @@ static int serve(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    return ctl_main(argc, argv, serve);
+    static const struct ctl_hooks hooks = {.serve = serve, .check_store = check_stopped_store};
+
+    return ctl_main(argc, argv, &hooks);
 }

@@ -146,8 +146,10 @@ static int open_state(struct services *s, struct error *error)
     CLEANUP_FREE char *store_path = xasprintf("%s/store", s->config->store);
     int r = store_open(store_path, NULL, &s->store, error);
 
-    if (r == 0)
-        r = catalog_open(catalog_path, &s->catalog, error);
+    if (r < 0)
+        return r;
+    store_set_marks(s->store, s->config->store_marks);
+    r = catalog_open(catalog_path, &s->catalog, error);
     if (r == 0)
         api_sweep(s->catalog, s->store);
     return r;

@@ -70,6 +70,7 @@ static int create_locked(struct store *store, const char *name, uint64_t size_by
 {
     int rc = store_check_new_name(store, name, error);
 
+    rc = rc ?: store_refuse_when_low(store, error);
     if (rc)
         return rc;
     if (size_bytes == 0)
@@ -128,6 +129,7 @@ static int clone_locked(struct store *store, const char *from, const char *snaps
     uint64_t blocks = 0;
     int rc = store_check_new_name(store, name, error);
 
+    rc = rc ?: store_refuse_when_low(store, error);
     rc = rc ?: store_find_source(store, from, snapshot, &source, error);
     rc = rc ?: store_check_depth(store, source.id, error);
     rc = rc ?: blocks_for(&source, name, size_bytes, &blocks, error);

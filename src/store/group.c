@@ -111,6 +111,7 @@ int group_record_tops(struct group *group)
     bool doubted_before = tree_is_in_doubt(tree); /* then nothing is tried any more */
     int rc = group_change(group, record_top, NULL);
 
+    group->store->verify.look_for_new |= rc == 0;
     if (!rc)
         return 0;
     if (doubted_before || !tree_is_in_doubt(tree))

@@ -64,6 +64,7 @@ static int begin_locked(struct store_import *import, struct error *error)
     struct store *store = import->store;
     int rc = store_check_new_name(store, import->name, error);
 
+    rc = rc ?: store_refuse_when_low(store, error);
     if (rc)
         return rc;
     import->next = store->imports;
@@ -126,7 +127,7 @@ static void sum_buffer(struct store_import *import)
 static int write_buffer(struct store_import *import)
 {
     const struct store_io *io = import->store->io;
-    int rc = 0;
+    int rc = store_is_refusing(import->store) ? -ENOSPC : 0; /* machines need what is left */
 
     sum_buffer(import);
     for (size_t at = 0; !rc && at < import->buffered_bytes;)

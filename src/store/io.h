@@ -38,6 +38,8 @@ struct store_io {
     int (*truncate)(void *context, int fd, uint64_t size_bytes);
     int (*fdatasync)(void *context, int fd);
     int (*fsync)(void *context, int fd);
+    /* Reads bring only what they ask for into memory: a hint. */
+    void (*no_readahead)(void *context, int fd);
     /* Begins writing back what is dirty and makes nothing durable: a hint. */
     void (*start_writeback)(void *context, int fd);
     /* Forgets what is cached and not waiting to be written, so that reads see what the disk holds. */

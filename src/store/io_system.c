@@ -83,6 +83,11 @@ static void system_drop_cache(void *context, int fd)
     posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 }
 
+static void system_no_readahead(void *context, int fd)
+{
+    posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+}
+
 static int system_lock(void *context, int fd)
 {
     return result(flock(fd, LOCK_EX | LOCK_NB));
@@ -186,6 +191,7 @@ const struct store_io store_io_system = {
     .truncate = system_truncate,
     .fdatasync = system_fdatasync,
     .fsync = system_fsync,
+    .no_readahead = system_no_readahead,
     .start_writeback = system_start_writeback,
     .drop_cache = system_drop_cache,
     .lock = system_lock,

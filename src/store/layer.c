@@ -124,21 +124,51 @@ static int load_header(const struct layer *layer, int fd)
     return rc ?: unit_header_decode(header, UNIT_MAGIC_MAP, layer->id);
 }
 
+static int load_piece(struct layer *layer, int fd, uint64_t first, uint64_t count, uint8_t *units)
+{
+    int rc = io_read_bytes(layer->io, fd, units, count * UNIT_BYTES, unit_offset(first));
+
+    for (uint64_t i = 0; !rc && i < count; i++)
+        map_load_unit(layer->map, layer->id, first + i, units + i * UNIT_BYTES);
+    return rc;
+}
+
+/* The next units, from `first` on, that lie where something was written; none: `first` becomes `count`. What was only
+ * preallocated reads as zeros, which are empty units: a large map in which little was written is opened at once. */
+static int next_written(const struct layer *layer, int fd, uint64_t *first, uint64_t count, uint64_t *length)
+{
+    const struct store_io *io = layer->io;
+    uint64_t at, end;
+    int rc = io->next_data(io->context, fd, unit_offset(*first), &at);
+
+    *length = 0;
+    if (rc == -ENXIO || (!rc && at >= unit_offset(count))) {
+        *first = count;
+        return 0;
+    }
+    rc = rc ?: io->next_hole(io->context, fd, at, &end);
+    if (rc)
+        return rc;
+    *first = (at - unit_offset(0)) / UNIT_BYTES;
+    *length = MIN((end - unit_offset(*first) + UNIT_BYTES - 1) / UNIT_BYTES, count - *first);
+    *length = MIN(*length, (uint64_t)LOAD_UNITS);
+    return 0;
+}
+
 static int load_units(struct layer *layer, int fd)
 {
     CLEANUP_FREE uint8_t *units = xcalloc(LOAD_UNITS, UNIT_BYTES);
     uint64_t count = map_unit_count(layer->blocks);
+    uint64_t at = 0, length;
+    int rc = 0;
 
-    for (uint64_t first = 0; first < count; first += LOAD_UNITS) {
-        uint64_t step = MIN(count - first, (uint64_t)LOAD_UNITS);
-        int rc = io_read_bytes(layer->io, fd, units, step * UNIT_BYTES, unit_offset(first));
-        if (rc)
-            return rc;
-        for (uint64_t i = 0; i < step; i++)
-            map_load_unit(layer->map, layer->id, first + i, units + i * UNIT_BYTES);
+    while (!rc && at < count) {
+        rc = next_written(layer, fd, &at, count, &length);
+        rc = rc ?: load_piece(layer, fd, at, length, units);
+        at += length;
     }
     map_loaded(layer->map);
-    return 0;
+    return rc;
 }
 
 static int open_map(struct layer *layer, const char *folder, bool writable)
@@ -149,6 +179,7 @@ static int open_map(struct layer *layer, const char *folder, bool writable)
 
     if (fd < 0)
         return fd;
+    layer->io->no_readahead(layer->io->context, fd); /* it would make data of what is none */
     layer->map = map_new(layer->blocks);
     int rc = load_header(layer, fd);
     rc = rc ?: load_units(layer, fd);

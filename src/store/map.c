@@ -124,6 +124,11 @@ bool map_run(const struct map *map, uint64_t block, uint64_t limit, uint64_t *le
 {
     CHECK(limit > 0 && block < map->blocks && limit <= map->blocks - block);
     bool owned = page_owns(map->pages[block / MAP_PAGE_BLOCKS], block % MAP_PAGE_BLOCKS);
+
+    if (limit == 1) { /* most reads are of one block, and ask every layer down to the one that decides it */
+        *length = 1;
+        return owned;
+    }
     uint64_t end = block + limit;
     uint64_t at = block;
 
@@ -345,4 +350,18 @@ bool map_is_damaged(const struct map *map, uint64_t block, uint64_t count)
             return true;
     }
     return false;
+}
+
+void map_damage(const struct map *map, uint64_t *block, uint64_t *count)
+{
+    uint64_t end = 0;
+
+    *block = UINT64_MAX;
+    for (uint64_t at = 0; at < map->blocks; at += MAP_UNIT_BLOCKS) {
+        if (!map_is_damaged(map, at, 1))
+            continue;
+        *block = MIN(*block, at);
+        end = MIN(at + MAP_UNIT_BLOCKS, map->blocks);
+    }
+    *count = end - *block;
 }

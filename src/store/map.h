@@ -61,4 +61,6 @@ void map_loaded(struct map *map);
 bool map_has_damage(const struct map *map);
 /* True if nobody can know who owns one of these blocks. */
 bool map_is_damaged(const struct map *map, uint64_t block, uint64_t count);
+/* From the first block of which nobody knows to the end of the last; a map that has damage. */
+void map_damage(const struct map *map, uint64_t *block, uint64_t *count);
 uint64_t map_unit_count(uint64_t blocks);

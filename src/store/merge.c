@@ -4,7 +4,7 @@
  * Into a top it is written as its volume writes, through claims. A frozen child may be read by many: it is opened a
  * second time for the merge alone, and who reads through the first one finds the hidden layer as before.
  */
-#include "store/state.h"
+#include "store/walk.h"
 
 #include <fcntl.h>
 #include <time.h>
@@ -55,6 +55,7 @@ static int open_child(struct merge *m, const char *volume_name)
 
 static int begin(struct merge *m, struct store *store, const struct tree_hidden *found)
 {
+    walks_make_stale(store, found->layer, found->child);
     m->store = store;
     m->bytes = xcalloc(COPY_BLOCKS, VOLUME_BLOCK_BYTES);
     int rc = tree_layer_get(store->tree, found->layer, &m->hidden_row);
@@ -362,6 +363,7 @@ static int finish(struct merge *m)
         return rc;
     show_copies(m, false);
     store_layer_put(m->store, TAKE_PTR(m->hidden));
+    m->store->verify.look_for_new = true;
     store_sweep_dying(m->store); /* or the next open does */
     store_restore_reserve(m->store);
     return 0;

@@ -44,5 +44,23 @@ static const char first_step[] =
     "INSERT INTO store (id, uuid, created_seconds) VALUES (1, randomblob(16), CAST(strftime('%s', 'now') AS "
     "INTEGER));";
 
-const char *const schema_steps[] = {first_step};
+/* Where the background verification stands, and what it found. */
+static const char verify_step[] =
+    "CREATE TABLE verify ("
+    "  id INTEGER PRIMARY KEY CHECK (id = 1),"
+    "  layer INTEGER NOT NULL,"   /* those up to it are done */
+    "  unit INTEGER NOT NULL,"    /* of the next one, those before it are done */
+    "  finished_seconds INTEGER NOT NULL" /* when all were done last; 0: never */
+    ") STRICT;"
+    "INSERT INTO verify (id, layer, unit, finished_seconds) VALUES (1, 0, 0, 0);"
+    "CREATE TABLE damage ("
+    "  layer INTEGER NOT NULL REFERENCES layer (id) ON DELETE CASCADE,"
+    "  unit INTEGER NOT NULL,"
+    "  offset_bytes INTEGER NOT NULL,"
+    "  length_bytes INTEGER NOT NULL,"
+    "  found_seconds INTEGER NOT NULL,"
+    "  PRIMARY KEY (layer, unit)"
+    ") STRICT, WITHOUT ROWID;";
+
+const char *const schema_steps[] = {first_step, verify_step};
 const int schema_step_count = ARRAY_SIZE(schema_steps);

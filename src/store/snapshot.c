@@ -56,6 +56,7 @@ static int check_group(struct group *group, const struct tree_snapshot *wanted, 
 {
     int rc = group_refuse_images(group, error);
 
+    rc = rc ?: store_refuse_when_low(group->store, error);
     for (size_t i = 0; !rc && i < group->count; i++)
         rc = check_member(group->store, &group->members[i], wanted, error);
     return rc;

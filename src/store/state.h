@@ -17,12 +17,22 @@ struct store {
     char *folder;
     int lock_fd;
 
+    struct store_mark marks[STORE_SPACES];
+    _Atomic enum store_space space; /* at the last look */
+
     pthread_mutex_t tree_lock;
     struct tree *tree;
     uint64_t next_layer_id;
     struct store_import *imports; /* running ones, whose names are taken */
     /* Volumes of which nobody knows which layer is the top on disk: not opened any more. */
     uint64_t in_doubt[STORE_GROUP_MAX];
+    bool as_found;                /* to be checked: nothing was cleared away */
+    struct walk *walks;           /* through frozen layers */
+    struct {
+        struct walk *walk; /* NULL: the next layer is not chosen yet */
+        uint64_t unsaved;  /* units since the position was recorded */
+        bool look_for_new; /* layers may be there that have no sums yet */
+    } verify;
     struct {
         uint64_t layer;
         uint64_t child;
@@ -106,6 +116,11 @@ void store_unref_volume_locked(struct volume *volume);
 /* Makes durable what a volume that nobody has open holds, as its first flush would (F5). */
 int store_sync_closed_volume(struct store *store, const struct tree_volume *row);
 
+/* Deletes what a crash left behind (S2). With the tree_lock, or before anybody else has the store. */
+int store_recover(struct store *store, struct error *error);
+/* Calls `orphan` for every folder of a layer that no row names. */
+int store_find_orphans(struct store *store, void (*orphan)(void *arg, uint64_t layer), void *arg);
+
 /* ---- clone.c, snapshot.c ---- */
 
 void store_make_uuid(uint8_t uuid[16]);
@@ -117,6 +132,21 @@ int store_find_snapshot(struct store *store, const struct tree_volume *volume, c
                         struct tree_snapshot *snapshot, struct error *error);
 /* 0, or a sentence: no layer may be laid on this one, so many lie there already. */
 int store_check_depth(struct store *store, uint64_t layer_id, struct error *error);
+
+/* ---- verify.c, check.c ---- */
+
+/* What is under way in the background ends. */
+void store_verify_stop(struct store *store);
+/* Tells about it, after adding the volumes that stand on its layer. With the tree_lock. */
+void store_tell(struct store *store, const struct store_listener *listener, struct store_finding *finding);
+
+/* ---- space.c ---- */
+
+/* 0, or a sentence that nothing new is made. */
+int store_refuse_when_low(struct store *store, struct error *error);
+bool store_is_refusing(const struct store *store);
+/* Whether first writes to blocks are refused. */
+bool store_is_full(const struct store *store);
 
 /* ---- group.c ---- */
 

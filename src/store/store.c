@@ -264,7 +264,7 @@ static bool is_listed(const struct tree_layer *layers, size_t count, uint64_t id
     return false;
 }
 
-static int sweep_orphans(struct store *store)
+int store_find_orphans(struct store *store, void (*orphan)(void *arg, uint64_t layer), void *arg)
 {
     CLEANUP_FREE struct tree_layer *layers = NULL;
     struct folder_names names = {0};
@@ -276,26 +276,46 @@ static int sweep_orphans(struct store *store)
     rc = rc ?: store->io->list(store->io->context, path, note_folder, &names);
     for (size_t i = 0; !rc && i < names.count; i++)
         if (!is_listed(layers, count, names.ids[i]))
-            rc = layer_remove_files(store->io, store->folder, names.ids[i]);
+            orphan(arg, names.ids[i]);
     free(names.ids);
     return rc;
 }
 
-static int recover(struct store *store, struct error *error)
+struct sweep {
+    struct store *store;
+    int rc;
+};
+
+static void sweep_orphan(void *arg, uint64_t layer)
 {
-    uint64_t last_id = 0;
+    struct sweep *sweep = arg;
+
+    sweep->rc = sweep->rc ?: layer_remove_files(sweep->store->io, sweep->store->folder, layer);
+}
+
+int store_recover(struct store *store, struct error *error)
+{
+    struct sweep sweep = {.store = store};
     int rc = tree_begin(store->tree);
 
     if (!rc)
         rc = tree_end(store->tree, tree_layer_mark_dying(store->tree, true));
     rc = rc ?: store_sweep_dying(store);
-    rc = rc ?: sweep_orphans(store);
-    rc = rc ?: tree_layer_last_id(store->tree, &last_id);
-    store->next_layer_id = last_id + 1;
+    rc = rc ?: store_find_orphans(store, sweep_orphan, &sweep);
+    rc = rc ?: sweep.rc;
     return rc ? error_set_errno(error, rc, "%s: cannot clear away what was left behind", store->folder) : 0;
 }
 
-int store_open(const char *path, const struct store_io *io, struct store **opened, struct error *error)
+static int note_last_id(struct store *store, struct error *error)
+{
+    uint64_t last_id = 0;
+    int rc = tree_layer_last_id(store->tree, &last_id);
+
+    store->next_layer_id = last_id + 1;
+    return rc ? error_set_errno(error, rc, "%s", store->folder) : 0;
+}
+
+static struct store *new_store(const char *path, const struct store_io *io)
 {
     struct store *store = xcalloc(1, sizeof(*store));
 
@@ -304,11 +324,20 @@ int store_open(const char *path, const struct store_io *io, struct store **opene
     store->folder = xstrdup(path);
     store->lock_fd = -1;
     store->merge.step_blocks = MERGE_STEP_BLOCKS;
+    store->verify.look_for_new = true;
     pthread_mutex_init(&store->tree_lock, NULL);
     pthread_mutex_init(&store->lock, NULL);
+    return store;
+}
+
+int store_open(const char *path, const struct store_io *io, struct store **opened, struct error *error)
+{
+    struct store *store = new_store(path, io);
     int rc = prepare_folder(store, error);
+
     rc = rc ?: open_tree(store, error);
-    rc = rc ?: recover(store, error);
+    rc = rc ?: store_recover(store, error);
+    rc = rc ?: note_last_id(store, error);
     if (rc) {
         store_close(store);
         return rc;
@@ -318,10 +347,33 @@ int store_open(const char *path, const struct store_io *io, struct store **opene
     return 0;
 }
 
+int store_open_as_found(const char *path, const struct store_io *io, struct store **opened, struct error *error)
+{
+    struct store *store = new_store(path, io);
+    char meta[LAYER_PATH_SIZE];
+    struct store_file_stat stat;
+
+    store->as_found = true;
+    store_path(store, meta, "meta.db");
+    int rc = store->io->stat(store->io->context, meta, &stat);
+    if (rc)
+        error_set(error, rc, rc == -ENOENT ? "there is no store in %s" : "the store in %s cannot be read", path);
+    rc = rc ?: take_lock(store, error);
+    rc = rc ?: open_tree(store, error);
+    rc = rc ?: note_last_id(store, error);
+    if (rc) {
+        store_close(store);
+        return rc;
+    }
+    *opened = store;
+    return 0;
+}
+
 void store_close(struct store *store)
 {
     if (!store)
         return;
+    store_verify_stop(store);
     CHECK(!store->volumes && !store->layers && !store->imports);
     tree_close(store->tree);
     if (store->lock_fd >= 0)

@@ -142,6 +142,34 @@ struct store_reclaim {
 /* How far it is. Blocks for nothing. */
 void store_reclaim_progress(struct store *store, struct store_reclaim *progress);
 
+/* How much is free below the store, from good to bad. */
+enum store_space {
+    STORE_SPACE_ENOUGH,
+    STORE_SPACE_LOW,      /* somebody should know */
+    STORE_SPACE_REFUSING, /* nothing new is made: no images, volumes and snapshots (-ENOSPC with a sentence) */
+    STORE_SPACE_FULL,     /* only what a volume wrote since its last snapshot can be written again, and discarded */
+    STORE_SPACES,
+};
+
+/* Below what it begins: a part of the file system when `percent` is not 0. */
+struct store_mark {
+    unsigned percent;
+    uint64_t bytes;
+};
+
+/* By enum store_space; the first is not used. Without them it is always enough. Before others use the store. */
+void store_set_marks(struct store *store, const struct store_mark marks[STORE_SPACES]);
+
+struct store_space_report {
+    enum store_space space;
+    uint64_t free_bytes;
+    uint64_t total_bytes;
+    uint64_t mark_bytes[STORE_SPACES];
+};
+
+/* What it finds holds until the next look, so somebody looks every second or so. */
+int store_look_at_space(struct store *store, struct store_space_report *report);
+
 struct store_usage {
     uint64_t total_bytes; /* of the file system below */
     uint64_t free_bytes;
@@ -149,3 +177,62 @@ struct store_usage {
 };
 
 int store_usage(struct store *store, struct store_usage *usage);
+
+/* ---- whether all is well ---- */
+
+enum store_problem {
+    STORE_PROBLEM_TREE,   /* meta.db says what cannot be */
+    STORE_PROBLEM_FILES,  /* a layer's file is absent, or too short */
+    STORE_PROBLEM_MAP,    /* a map is damaged: who decides a block is not known */
+    STORE_PROBLEM_DATA,   /* a frozen layer does not hold what it held, or cannot be read */
+    STORE_PROBLEM_SUMS,   /* what a frozen layer holds cannot be compared with anything */
+    STORE_PROBLEM_ORPHAN, /* files that nobody names */
+    STORE_PROBLEMS,
+};
+
+struct store_finding {
+    enum store_problem problem;
+    bool repaired;
+    char sentence[256];
+    uint64_t layer;        /* 0: none in particular */
+    uint64_t offset;       /* within the layer and every volume that stands on it */
+    uint64_t length_bytes; /* 0: no place in particular */
+    char (*volumes)[STORE_NAME_SIZE]; /* that stand on it, by name */
+    size_t volume_count;
+};
+
+/* Who is told. The finding belongs to the caller, and lasts for the call. */
+struct store_listener {
+    void (*found)(void *arg, const struct store_finding *finding);
+    void *arg;
+};
+
+struct store_check {
+    bool repair; /* what can be without guessing: files that nobody names go, sums are made again */
+    struct store_listener listener;
+    /* Called now and then with what was gone through; false ends it with -ECANCELED. NULL: nobody asks. */
+    bool (*progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
+};
+
+/* Opens a store that nobody uses for store_check alone, and clears nothing away. -ENOENT: there is none. */
+int store_open_as_found(const char *path, const struct store_io *io, struct store **store, struct error *error);
+/* Goes through the tree, all maps and all frozen layers; the store may be in use. Gives 0 whatever it found. */
+int store_check(struct store *store, const struct store_check *check, struct error *error);
+
+/*
+ * One short step of going through all frozen layers again and again: some MiB are compared with their sums, or sums are
+ * made where there are none. Where it stands is remembered on disk, as is what was found (store_tell_damage). Adds what
+ * it read to `read_bytes`. `more` is not set when all was gone through within the last `interval_seconds`. One thread at
+ * a time.
+ */
+int store_verify_step(struct store *store, uint64_t interval_seconds, const struct store_listener *listener,
+                      uint64_t *read_bytes, bool *more);
+
+struct store_verify {
+    uint64_t finished_seconds; /* when all had been gone through the last time; 0: never */
+    size_t damaged;            /* places that did not hold what they held */
+};
+
+int store_verify_status(struct store *store, struct store_verify *status);
+/* Tells what verification found, now and before, and is still there. */
+int store_tell_damage(struct store *store, const struct store_listener *listener);

@@ -346,6 +346,26 @@ int tree_layer_mark_dying(struct tree *tree, bool creating)
 }
 
 /* A root decides all blocks, so nothing can be merged into what lies on it without becoming a root itself. */
+#define HIDDEN                                                                                                         \
+    " below.state = 'frozen' AND below.has_map = 1"                                                                    \
+    " AND below.id NOT IN (SELECT layer FROM volume)"                                                                  \
+    " AND below.id NOT IN (SELECT layer FROM snapshot)"                                                                \
+    " GROUP BY below.id HAVING count(*) = 1"
+
+int tree_layer_list_settled(struct tree *tree, struct tree_layer **layers, size_t *count)
+{
+    CLEANUP_STATEMENT sqlite3_stmt *statement = NULL;
+    int rc = query(tree, &statement,
+                   "WITH hidden (id) AS (SELECT below.id FROM layer AS below"
+                   " JOIN layer AS above ON above.parent = below.id WHERE" HIDDEN ")"
+                   " SELECT " LAYER_COLUMNS " FROM layer WHERE state = 'frozen'"
+                   " AND id NOT IN (SELECT id FROM hidden)"
+                   " AND coalesce(parent, 0) NOT IN (SELECT id FROM hidden) ORDER BY id",
+                   "");
+
+    return rc ?: list(statement, sizeof(**layers), read_layer, (void **)layers, count);
+}
+
 int tree_hidden_get(struct tree *tree, struct tree_hidden *hidden, uint64_t *count)
 {
     CLEANUP_STATEMENT sqlite3_stmt *statement = NULL;
@@ -353,10 +373,7 @@ int tree_hidden_get(struct tree *tree, struct tree_hidden *hidden, uint64_t *cou
                    "SELECT below.id, max(above.id), max(volume.name), count(*) OVER () FROM layer AS below"
                    " JOIN layer AS above ON above.parent = below.id"
                    " LEFT JOIN volume ON volume.layer = above.id AND volume.read_only = 0"
-                   " WHERE below.state = 'frozen' AND below.has_map = 1"
-                   " AND below.id NOT IN (SELECT layer FROM volume)"
-                   " AND below.id NOT IN (SELECT layer FROM snapshot)"
-                   " GROUP BY below.id HAVING count(*) = 1 ORDER BY below.id DESC LIMIT 1",
+                   " WHERE" HIDDEN " ORDER BY below.id DESC LIMIT 1",
                    "");
 
     rc = rc ?: first_row(statement);
@@ -504,4 +521,94 @@ int tree_snapshot_list(struct tree *tree, uint64_t volume, struct tree_snapshot 
               "i", volume);
 
     return rc ?: list(statement, sizeof(**snapshots), read_snapshot, (void **)snapshots, count);
+}
+
+/* ---- what verification remembers ---- */
+
+int tree_verify_get(struct tree *tree, struct tree_verify *verify)
+{
+    CLEANUP_STATEMENT sqlite3_stmt *statement = NULL;
+    int rc = query(tree, &statement, "SELECT layer, unit, finished_seconds FROM verify", "");
+
+    rc = rc ?: first_row(statement);
+    if (!rc)
+        *verify = (struct tree_verify){column_u64(statement, 0), column_u64(statement, 1), column_u64(statement, 2)};
+    return rc;
+}
+
+int tree_verify_set(struct tree *tree, const struct tree_verify *verify)
+{
+    return run(tree, "UPDATE verify SET layer = ?, unit = ?, finished_seconds = ?", "iii", verify->layer, verify->unit,
+               verify->finished_seconds);
+}
+
+int tree_damage_put(struct tree *tree, const struct tree_damage *damage)
+{
+    return run(tree,
+               "INSERT INTO damage (layer, unit, offset_bytes, length_bytes, found_seconds) VALUES (?, ?, ?, ?, ?)"
+               " ON CONFLICT DO UPDATE SET offset_bytes = excluded.offset_bytes, length_bytes = excluded.length_bytes",
+               "iiiii", damage->layer, damage->unit, damage->offset_bytes, damage->length_bytes,
+               damage->found_seconds);
+}
+
+int tree_damage_delete(struct tree *tree, uint64_t layer, uint64_t unit)
+{
+    return run(tree, "DELETE FROM damage WHERE layer = ? AND unit = ?", "ii", layer, unit);
+}
+
+static void read_damage(sqlite3_stmt *row, void *item)
+{
+    struct tree_damage *damage = item;
+
+    *damage = (struct tree_damage){column_u64(row, 0), column_u64(row, 1), column_u64(row, 2), column_u64(row, 3),
+                                   column_u64(row, 4)};
+}
+
+int tree_damage_list(struct tree *tree, struct tree_damage **damages, size_t *count)
+{
+    CLEANUP_STATEMENT sqlite3_stmt *statement = NULL;
+    int rc = query(tree, &statement,
+                   "SELECT layer, unit, offset_bytes, length_bytes, found_seconds FROM damage ORDER BY layer, unit", "");
+
+    return rc ?: list(statement, sizeof(**damages), read_damage, (void **)damages, count);
+}
+
+/* ---- whether the rules hold ---- */
+
+/* Each gives a row, a sentence, for everything that is wrong. */
+static const char *const checks[] = {
+    "SELECT 'meta.db: ' || integrity_check FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
+    "SELECT 'a row of ' || \"table\" || ' names a ' || parent || ' that there is not' FROM pragma_foreign_key_check",
+    "SELECT 'layer ' || id || ' is written to by no volume' FROM layer WHERE state = 'top'"
+    " AND id NOT IN (SELECT layer FROM volume WHERE read_only = 0)",
+    "SELECT volume.name || ' writes to layer ' || layer.id || ', which is ' || layer.state FROM volume"
+    " JOIN layer ON layer.id = volume.layer WHERE volume.read_only = 0 AND layer.state <> 'top'",
+    "SELECT 'the image ' || volume.name || ' shows layer ' || layer.id || ', which is ' || layer.state FROM volume"
+    " JOIN layer ON layer.id = volume.layer WHERE volume.read_only = 1 AND layer.state <> 'frozen'",
+    "SELECT 'the snapshot ' || snapshot.name || ' of ' || volume.name || ' keeps layer ' || layer.id || ', which is '"
+    " || layer.state FROM snapshot JOIN layer ON layer.id = snapshot.layer JOIN volume ON volume.id = snapshot.volume"
+    " WHERE layer.state <> 'frozen'",
+    "SELECT 'layer ' || above.id || ' lies on layer ' || below.id || ', which is ' || below.state FROM layer AS above"
+    " JOIN layer AS below ON below.id = above.parent WHERE below.state <> 'frozen'",
+    "SELECT 'layer ' || above.id || ' is shorter than layer ' || below.id || ', on which it lies' FROM layer AS above"
+    " JOIN layer AS below ON below.id = above.parent WHERE above.blocks < below.blocks",
+    "WITH RECURSIVE below (top, id, depth) AS (SELECT id, parent, 1 FROM layer UNION ALL"
+    " SELECT below.top, layer.parent, below.depth + 1 FROM below JOIN layer ON layer.id = below.id"
+    " WHERE below.depth < 1000)"
+    " SELECT 'layer ' || top || ' lies on itself' FROM below WHERE depth = 1000",
+};
+
+int tree_check(struct tree *tree, void (*wrong)(void *arg, const char *sentence), void *arg)
+{
+    int rc = 0;
+
+    for (size_t i = 0; !rc && i < ARRAY_SIZE(checks); i++) {
+        CLEANUP_STATEMENT sqlite3_stmt *statement = NULL;
+        int step = SQLITE_DONE;
+        rc = query(tree, &statement, checks[i], "");
+        while (!rc && (step = sqlite3_step(statement)) == SQLITE_ROW)
+            wrong(arg, (const char *)sqlite3_column_text(statement, 0));
+        rc = rc ?: errno_of(step);
+    }
+    return rc;
 }

@@ -59,6 +59,8 @@ int tree_layer_update(struct tree *tree, const struct tree_layer *layer);
 int tree_layer_delete(struct tree *tree, uint64_t id);
 /* All of them, by id; the caller frees the array. */
 int tree_layer_list(struct tree *tree, struct tree_layer **layers, size_t *count);
+/* Those that are frozen, and that no merge reads or writes. */
+int tree_layer_list_settled(struct tree *tree, struct tree_layer **layers, size_t *count);
 /* The highest id that was ever committed. */
 int tree_layer_last_id(struct tree *tree, uint64_t *id);
 /* What nothing reaches any more becomes dying, and so does what was being created when `creating` is set. */
@@ -95,3 +97,29 @@ int tree_snapshot_rename(struct tree *tree, uint64_t id, const char *name);
 int tree_snapshot_delete(struct tree *tree, uint64_t id);
 /* Of one volume by age, or of all when `volume` is 0. */
 int tree_snapshot_list(struct tree *tree, uint64_t volume, struct tree_snapshot **snapshots, size_t *count);
+
+/* ---- what verification remembers ---- */
+
+struct tree_verify {
+    uint64_t layer; /* those up to this id are done */
+    uint64_t unit;  /* of the next one, those before it are */
+    uint64_t finished_seconds;
+};
+
+struct tree_damage {
+    uint64_t layer;
+    uint64_t unit;
+    uint64_t offset_bytes;
+    uint64_t length_bytes;
+    uint64_t found_seconds;
+};
+
+int tree_verify_get(struct tree *tree, struct tree_verify *verify);
+int tree_verify_set(struct tree *tree, const struct tree_verify *verify);
+int tree_damage_put(struct tree *tree, const struct tree_damage *damage);
+/* Also when there is none. */
+int tree_damage_delete(struct tree *tree, uint64_t layer, uint64_t unit);
+int tree_damage_list(struct tree *tree, struct tree_damage **damages, size_t *count);
+
+/* Calls `wrong` with a sentence about everything in meta.db that the rules do not allow. */
+int tree_check(struct tree *tree, void (*wrong)(void *arg, const char *sentence), void *arg);

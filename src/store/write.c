@@ -167,6 +167,8 @@ int volume_write_claimed(struct volume *volume, struct iov_cursor *from, uint64_
     if (top_owns(volume, block, end)) {
         rc = write_in_place(volume, from, offset, length_bytes);
         left_bytes = 0;
+    } else if (store_is_full(volume->store)) {
+        return -ENOSPC;
     }
     while (!rc && left_bytes > 0) {
         uint64_t piece_bytes;

@@ -3,10 +3,14 @@
 #include "store/volume.h"
 
 #include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
 
-enum { SECTOR = 512, FDS_MAX = 256, NAMES_MAX = 512, PATH_BYTES = 128 };
+enum { SECTOR = 512, FDS_MAX = 256, NAMES_MAX = 256, PATH_BYTES = 128 };
 
+/* Shared by copies of a disk until one of them changes it. */
 struct sector {
+    unsigned refs;
     uint8_t durable[SECTOR];
     uint8_t cached[SECTOR];
     bool dirty;
@@ -20,6 +24,7 @@ struct node {
     uint64_t durable_size;
     struct sector **sectors; /* NULL: a hole */
     uint64_t sector_count;
+    struct node *copy; /* while a disk is copied */
 };
 
 struct name {
@@ -37,6 +42,10 @@ struct simdisk {
     int fail_error;
     bool dead;
     bool rough;
+    void (*on_call)(void *arg);
+    void *on_call_arg;
+    sqlite3_vfs vfs;
+    char vfs_name[32];
     char top[PATH_BYTES]; /* the first folder that was made: what it lies in was there before */
     struct name names[NAMES_MAX];
     struct node *fds[FDS_MAX];
@@ -54,6 +63,8 @@ static uint64_t next_random(struct simdisk *disk, uint64_t limit)
 /* Every function begins with this. */
 static int call(struct simdisk *disk)
 {
+    if (disk->on_call && !disk->dead)
+        disk->on_call(disk->on_call_arg);
     if (disk->dead || ++disk->calls == disk->cut_at) {
         disk->dead = true;
         return -EIO;
@@ -70,12 +81,18 @@ static struct node *node_ref(struct node *node)
     return node;
 }
 
+static void sector_unref(struct sector *sector)
+{
+    if (sector && --sector->refs == 0)
+        free(sector);
+}
+
 static void node_unref(struct node *node)
 {
     if (!node || --node->refs > 0)
         return;
     for (uint64_t i = 0; i < node->sector_count; i++)
-        free(node->sectors[i]);
+        sector_unref(node->sectors[i]);
     free(node->sectors);
     free(node);
 }
@@ -128,6 +145,20 @@ static bool has_children(struct simdisk *disk, const char *folder)
     return false;
 }
 
+/* To be changed: nobody else's. */
+static struct sector *own_sector(struct node *node, uint64_t index)
+{
+    struct sector *old = node->sectors[index];
+
+    if (old->refs == 1)
+        return old;
+    node->sectors[index] = xcalloc(1, sizeof(struct sector));
+    *node->sectors[index] = *old;
+    node->sectors[index]->refs = 1;
+    sector_unref(old);
+    return node->sectors[index];
+}
+
 static struct sector *sector_of(struct node *node, uint64_t index)
 {
     if (index >= node->sector_count) {
@@ -136,9 +167,23 @@ static struct sector *sector_of(struct node *node, uint64_t index)
         memset(node->sectors + node->sector_count, 0, (count - node->sector_count) * sizeof(*node->sectors));
         node->sector_count = count;
     }
-    if (!node->sectors[index])
-        node->sectors[index] = xcalloc(1, sizeof(struct sector));
+    if (node->sectors[index])
+        return own_sector(node, index);
+    node->sectors[index] = xcalloc(1, sizeof(struct sector));
+    node->sectors[index]->refs = 1;
     return node->sectors[index];
+}
+
+static void zero_sectors(struct node *node, uint64_t first, uint64_t end)
+{
+    for (uint64_t i = first; i < MIN(end, node->sector_count); i++) {
+        if (!node->sectors[i])
+            continue;
+        struct sector *sector = own_sector(node, i);
+        memset(sector->cached, 0, SECTOR);
+        sector->dirty = true;
+        sector->dropped = false;
+    }
 }
 
 /* ---- the table ---- */
@@ -262,13 +307,8 @@ static int sim_punch(void *context, int fd, uint64_t offset, uint64_t length_byt
     struct node *node = disk->fds[fd];
     int rc = call(disk);
 
-    for (uint64_t i = offset / SECTOR; !rc && i < MIN((offset + length_bytes) / SECTOR, node->sector_count);
-         i++)
-        if (node->sectors[i]) {
-            memset(node->sectors[i]->cached, 0, SECTOR);
-            node->sectors[i]->dirty = true;
-            node->sectors[i]->dropped = false;
-        }
+    if (!rc)
+        zero_sectors(node, offset / SECTOR, (offset + length_bytes) / SECTOR);
     return rc;
 }
 
@@ -285,11 +325,14 @@ static int sim_allocate(void *context, int fd, uint64_t offset, uint64_t length_
 static int sim_truncate(void *context, int fd, uint64_t size_bytes)
 {
     struct simdisk *disk = context;
+    struct node *node = disk->fds[fd];
     int rc = call(disk);
 
-    if (!rc)
-        disk->fds[fd]->size = size_bytes;
-    return rc;
+    if (rc)
+        return rc;
+    zero_sectors(node, (size_bytes + SECTOR - 1) / SECTOR, node->sector_count);
+    node->size = size_bytes;
+    return 0;
 }
 
 static int sim_sync(void *context, int fd)
@@ -302,6 +345,7 @@ static int sim_sync(void *context, int fd)
         struct sector *sector = node->sectors[i];
         if (!sector || !sector->dirty || sector->dropped)
             continue;
+        sector = own_sector(node, i);
         sector->dropped = rc != 0;
         sector->dirty = rc != 0;
         if (!rc)
@@ -310,6 +354,10 @@ static int sim_sync(void *context, int fd)
     if (!rc)
         node->durable_size = node->size;
     return rc;
+}
+
+static void sim_no_readahead(void *context, int fd)
+{
 }
 
 static void sim_start_writeback(void *context, int fd)
@@ -326,8 +374,9 @@ static void sim_drop_cache(void *context, int fd)
         return;
     for (uint64_t i = 0; i < node->sector_count; i++)
         if (node->sectors[i] && node->sectors[i]->dropped) {
-            memcpy(node->sectors[i]->cached, node->sectors[i]->durable, SECTOR);
-            node->sectors[i]->dirty = node->sectors[i]->dropped = false;
+            struct sector *sector = own_sector(node, i);
+            memcpy(sector->cached, sector->durable, SECTOR);
+            sector->dirty = sector->dropped = false;
         }
 }
 
@@ -468,6 +517,7 @@ static const struct store_io table = {
     .truncate = sim_truncate,
     .fdatasync = sim_sync,
     .fsync = sim_sync,
+    .no_readahead = sim_no_readahead,
     .start_writeback = sim_start_writeback,
     .drop_cache = sim_drop_cache,
     .lock = sim_lock,
@@ -483,6 +533,227 @@ static const struct store_io table = {
     .statfs = sim_statfs,
 };
 
+/* ---- the same for SQLite ---- */
+
+struct sim_file {
+    sqlite3_file base;
+    struct simdisk *disk;
+    int fd;
+    char folder[PATH_BYTES]; /* to be synced with the file when that is new; else empty */
+    void **shared;           /* the index of the log, which is memory of the processes that have it open */
+    int shared_count;
+};
+
+static struct sim_file *file_of(sqlite3_file *base)
+{
+    return (struct sim_file *)base;
+}
+
+static int file_close(sqlite3_file *base)
+{
+    sim_close(file_of(base)->disk, file_of(base)->fd);
+    return SQLITE_OK;
+}
+
+static int file_read(sqlite3_file *base, void *to, int length, sqlite3_int64 offset)
+{
+    struct sim_file *file = file_of(base);
+    uint64_t size = file->disk->fds[file->fd]->size;
+
+    if (io_read_bytes(&file->disk->io, file->fd, to, (size_t)length, (uint64_t)offset))
+        return SQLITE_IOERR_READ;
+    return (uint64_t)offset + (uint64_t)length > size ? SQLITE_IOERR_SHORT_READ : SQLITE_OK;
+}
+
+static int file_write(sqlite3_file *base, const void *from, int length, sqlite3_int64 offset)
+{
+    struct sim_file *file = file_of(base);
+    int rc = io_write_bytes(&file->disk->io, file->fd, from, (size_t)length, (uint64_t)offset);
+
+    return rc == -ENOSPC ? SQLITE_FULL : rc ? SQLITE_IOERR_WRITE : SQLITE_OK;
+}
+
+static int file_truncate(sqlite3_file *base, sqlite3_int64 size)
+{
+    return sim_truncate(file_of(base)->disk, file_of(base)->fd, (uint64_t)size) ? SQLITE_IOERR_TRUNCATE : SQLITE_OK;
+}
+
+static int file_sync(sqlite3_file *base, int flags)
+{
+    struct sim_file *file = file_of(base);
+
+    if (sim_sync(file->disk, file->fd))
+        return SQLITE_IOERR_FSYNC;
+    if (file->folder[0] && sim_sync_directory(file->disk, file->folder))
+        return SQLITE_IOERR_DIR_FSYNC;
+    file->folder[0] = '\0';
+    return SQLITE_OK;
+}
+
+static int file_size(sqlite3_file *base, sqlite3_int64 *size)
+{
+    *size = (sqlite3_int64)file_of(base)->disk->fds[file_of(base)->fd]->size;
+    return SQLITE_OK;
+}
+
+/* There is one connection: the store's lock sees to that. */
+static int file_lock(sqlite3_file *base, int level)
+{
+    return SQLITE_OK;
+}
+
+static int file_is_reserved(sqlite3_file *base, int *reserved)
+{
+    *reserved = 0;
+    return SQLITE_OK;
+}
+
+static int file_control(sqlite3_file *base, int operation, void *arg)
+{
+    return SQLITE_NOTFOUND;
+}
+
+static int file_sector_size(sqlite3_file *base)
+{
+    return 4096;
+}
+
+static int file_characteristics(sqlite3_file *base)
+{
+    return SQLITE_IOCAP_POWERSAFE_OVERWRITE;
+}
+
+static int file_shm_map(sqlite3_file *base, int region, int size, int extend, void volatile **at)
+{
+    struct sim_file *file = file_of(base);
+
+    *at = NULL;
+    if (region >= file->shared_count && !extend)
+        return SQLITE_OK;
+    while (file->shared_count <= region) {
+        file->shared = xrealloc(file->shared, (size_t)file->shared_count + 1, sizeof(void *));
+        file->shared[file->shared_count++] = xcalloc(1, (size_t)size);
+    }
+    *at = file->shared[region];
+    return SQLITE_OK;
+}
+
+static int file_shm_lock(sqlite3_file *base, int offset, int count, int flags)
+{
+    return SQLITE_OK;
+}
+
+static void file_shm_barrier(sqlite3_file *base)
+{
+}
+
+static int file_shm_unmap(sqlite3_file *base, int delete)
+{
+    struct sim_file *file = file_of(base);
+
+    while (file->shared_count > 0)
+        free(file->shared[--file->shared_count]);
+    free(TAKE_PTR(file->shared));
+    return SQLITE_OK;
+}
+
+static const sqlite3_io_methods file_methods = {
+    .iVersion = 2,
+    .xClose = file_close,
+    .xRead = file_read,
+    .xWrite = file_write,
+    .xTruncate = file_truncate,
+    .xSync = file_sync,
+    .xFileSize = file_size,
+    .xLock = file_lock,
+    .xUnlock = file_lock,
+    .xCheckReservedLock = file_is_reserved,
+    .xFileControl = file_control,
+    .xSectorSize = file_sector_size,
+    .xDeviceCharacteristics = file_characteristics,
+    .xShmMap = file_shm_map,
+    .xShmLock = file_shm_lock,
+    .xShmBarrier = file_shm_barrier,
+    .xShmUnmap = file_shm_unmap,
+};
+
+static bool is_there(struct simdisk *disk, const char *path)
+{
+    struct name *name = find_name(disk, path);
+
+    return name && name->cached;
+}
+
+static void folder_of(char to[PATH_BYTES], const char *path)
+{
+    CHECK(copy_string(to, PATH_BYTES, path));
+    *strrchr(to, '/') = '\0';
+}
+
+static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *base, int flags, int *out_flags)
+{
+    struct simdisk *disk = vfs->pAppData;
+    struct sim_file *file = file_of(base);
+    bool is_new = path && !is_there(disk, path) && flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL);
+    int fd = path ? sim_open(disk, path, O_RDWR | (flags & SQLITE_OPEN_CREATE ? O_CREAT : 0)) : -EIO;
+
+    *file = (struct sim_file){0};
+    if (fd < 0)
+        return SQLITE_CANTOPEN;
+    *file = (struct sim_file){.base.pMethods = &file_methods, .disk = disk, .fd = fd};
+    if (is_new)
+        folder_of(file->folder, path);
+    if (out_flags)
+        *out_flags = flags;
+    return SQLITE_OK;
+}
+
+static int vfs_delete(sqlite3_vfs *vfs, const char *path, int sync_folder)
+{
+    struct simdisk *disk = vfs->pAppData;
+    char folder[PATH_BYTES];
+    int rc = sim_unlink(disk, path);
+
+    if (rc == -ENOENT)
+        return SQLITE_IOERR_DELETE_NOENT;
+    folder_of(folder, path);
+    if (!rc && sync_folder)
+        rc = sim_sync_directory(disk, folder);
+    return rc ? SQLITE_IOERR_DELETE : SQLITE_OK;
+}
+
+static int vfs_access(sqlite3_vfs *vfs, const char *path, int flags, int *yes)
+{
+    *yes = is_there(vfs->pAppData, path);
+    return SQLITE_OK;
+}
+
+static int vfs_full_path(sqlite3_vfs *vfs, const char *path, int size, char *to)
+{
+    return copy_string(to, (size_t)size, path) ? SQLITE_OK : SQLITE_CANTOPEN;
+}
+
+static void register_vfs(struct simdisk *disk)
+{
+    const sqlite3_vfs *system = sqlite3_vfs_find(NULL);
+
+    snprintf(disk->vfs_name, sizeof(disk->vfs_name), "simdisk-%p", (void *)disk);
+    disk->vfs = (sqlite3_vfs){.iVersion = 1,
+                              .szOsFile = sizeof(struct sim_file),
+                              .mxPathname = PATH_BYTES,
+                              .zName = disk->vfs_name,
+                              .pAppData = disk,
+                              .xOpen = vfs_open,
+                              .xDelete = vfs_delete,
+                              .xAccess = vfs_access,
+                              .xFullPathname = vfs_full_path,
+                              .xRandomness = system->xRandomness,
+                              .xSleep = system->xSleep,
+                              .xCurrentTime = system->xCurrentTime};
+    CHECK(sqlite3_vfs_register(&disk->vfs, 0) == SQLITE_OK);
+    disk->io.sqlite_vfs = disk->vfs_name;
+}
+
 /* ---- power ---- */
 
 struct simdisk *simdisk_new(uint64_t seed)
@@ -494,6 +765,7 @@ struct simdisk *simdisk_new(uint64_t seed)
     disk->random = seed;
     disk->cut_at = UINT64_MAX;
     disk->fail_at = UINT64_MAX;
+    register_vfs(disk);
     return disk;
 }
 
@@ -505,6 +777,7 @@ void simdisk_free(struct simdisk *disk)
     }
     for (int i = 0; i < FDS_MAX; i++)
         CHECK(!disk->fds[i]);
+    sqlite3_vfs_unregister(&disk->vfs);
     free(disk);
 }
 
@@ -545,16 +818,27 @@ void simdisk_restart(struct simdisk *disk)
     disk->cut_at = UINT64_MAX;
 }
 
-static void settle_node(struct simdisk *disk, struct node *node)
+/* How much of what is pending a cut lets survive: half, nothing, everything, nearly everything. */
+enum survival { SURVIVES_HALF, SURVIVES_NOTHING, SURVIVES_ALL, SURVIVES_MOST, SURVIVALS };
+
+static bool survives(struct simdisk *disk, enum survival survival)
 {
-    if (next_random(disk, 2))
+    static const uint64_t out_of_16[SURVIVALS] = {[SURVIVES_HALF] = 8, [SURVIVES_ALL] = 16, [SURVIVES_MOST] = 15};
+
+    return next_random(disk, 16) < out_of_16[survival];
+}
+
+static void settle_node(struct simdisk *disk, struct node *node, enum survival survival)
+{
+    if (node->size != node->durable_size && survives(disk, survival))
         node->durable_size = node->size;
     node->size = node->durable_size;
     for (uint64_t i = 0; i < node->sector_count; i++) {
         struct sector *sector = node->sectors[i];
         if (!sector || !sector->dirty)
             continue;
-        if (!sector->dropped && next_random(disk, 2))
+        sector = own_sector(node, i);
+        if (!sector->dropped && survives(disk, survival))
             memcpy(sector->durable, sector->cached, SECTOR);
         memcpy(sector->cached, sector->durable, SECTOR);
         sector->dirty = sector->dropped = false;
@@ -576,14 +860,16 @@ static bool folder_is_there(struct simdisk *disk, const char *path)
 
 void simdisk_power_on(struct simdisk *disk)
 {
+    enum survival survival = (enum survival)next_random(disk, SURVIVALS);
+
     for (int i = 0; i < NAMES_MAX; i++) {
         struct name *name = &disk->names[i];
-        if (name->cached != name->durable && next_random(disk, 2))
+        if (name->cached != name->durable && survives(disk, survival))
             set_node(&name->durable, name->cached);
         else
             set_node(&name->cached, name->durable);
         if (name->durable)
-            settle_node(disk, name->durable);
+            settle_node(disk, name->durable, survival);
     }
     /* Twice is deep enough: a lost folder takes what is in it along. */
     for (int pass = 0; pass < 3; pass++)
@@ -599,6 +885,58 @@ void simdisk_power_on(struct simdisk *disk)
         }
     disk->dead = false;
     disk->cut_at = UINT64_MAX;
+}
+
+/* ---- copies ---- */
+
+void simdisk_on_call(struct simdisk *disk, void (*fn)(void *arg), void *arg)
+{
+    disk->on_call = fn;
+    disk->on_call_arg = arg;
+}
+
+static struct node *node_copy(struct node *node)
+{
+    if (!node)
+        return NULL;
+    if (node->copy)
+        return node->copy;
+    node->copy = xcalloc(1, sizeof(*node));
+    *node->copy = *node;
+    node->copy->refs = 0;
+    node->copy->copy = NULL;
+    node->copy->sectors = xcalloc(node->sector_count, sizeof(struct sector *));
+    for (uint64_t i = 0; i < node->sector_count; i++)
+        if ((node->copy->sectors[i] = node->sectors[i]))
+            node->sectors[i]->refs++;
+    return node->copy;
+}
+
+static void forget_copies(struct simdisk *disk)
+{
+    for (int i = 0; i < NAMES_MAX; i++) {
+        if (disk->names[i].durable)
+            disk->names[i].durable->copy = NULL;
+        if (disk->names[i].cached)
+            disk->names[i].cached->copy = NULL;
+    }
+}
+
+struct simdisk *simdisk_after_cut(struct simdisk *disk, uint64_t seed)
+{
+    struct simdisk *copy = simdisk_new(seed);
+
+    COPY_STRING(copy->top, disk->top);
+    for (int i = 0; i < NAMES_MAX; i++) {
+        if (!disk->names[i].path[0])
+            continue;
+        COPY_STRING(copy->names[i].path, disk->names[i].path);
+        set_node(&copy->names[i].durable, node_copy(disk->names[i].durable));
+        set_node(&copy->names[i].cached, node_copy(disk->names[i].cached));
+    }
+    forget_copies(disk);
+    simdisk_power_on(copy);
+    return copy;
 }
 
 unsigned simdisk_entries(struct simdisk *disk, const char *path)

@@ -178,7 +178,7 @@ static int run(const char *line)
     char copy[256], *words[16] = {"farboot"};
 
     assert_true(COPY_STRING(copy, line));
-    return ctl_main(1 + split(copy, words + 1, 14), words, serve);
+    return ctl_main(1 + split(copy, words + 1, 14), words, &(const struct ctl_hooks){.serve = serve});
 }
 
 static void exit_statuses_say_what_happened(void **state)

@@ -25,6 +25,9 @@ static void the_least_that_is_needed_gets_the_defaults(void **state)
     assert_string_equal(config->interfaces[0], "eth0");
     assert_string_equal(config->user, "farboot");
     assert_string_equal(config->store, "/var/lib/farboot");
+    assert_int_equal(config->store_marks[STORE_SPACE_LOW].percent, 10);
+    assert_int_equal(config->store_marks[STORE_SPACE_REFUSING].percent, 5);
+    assert_int_equal(config->store_marks[STORE_SPACE_FULL].percent, 1);
     assert_int_equal(config->dhcp_mode, CONFIG_DHCP_PROXY);
     assert_true(config->dhcp_authoritative);
     assert_true(config->tftp_enabled);
@@ -42,6 +45,9 @@ static void a_whole_configuration_means_what_it_says(void **state)
     assert_int_equal(load("interfaces: [eth0, eth1]\n"
                           "user: ''\n"
                           "store: /srv/farboot\n"
+                          "store_warn: 20%\n"
+                          "store_refuse: 50G\n"
+                          "store_full: 0\n"
                           "log: debug\n"
                           "dhcp:\n"
                           "  mode: server\n"
@@ -67,6 +73,9 @@ static void a_whole_configuration_means_what_it_says(void **state)
                           &config, NULL),
                      0);
     assert_string_equal(config->user, "");
+    assert_int_equal(config->store_marks[STORE_SPACE_LOW].percent, 20);
+    assert_int_equal(config->store_marks[STORE_SPACE_REFUSING].bytes, 50ull << 30);
+    assert_int_equal(config->store_marks[STORE_SPACE_FULL].bytes, 0);
     assert_int_equal(config->log, LOG_LEVEL_DEBUG);
     assert_int_equal(config->subnet_count, 2);
     assert_true(config->subnets[0].has_range);
@@ -96,6 +105,8 @@ static void a_mistake_is_told_with_its_place(void **state)
         {"user: farboot\n", "Missing required mapping field: interfaces"},
         {"interfaces: [eth0]\ndhcp:\n  mode: both\n", "\"both\" is none of proxy, server, off"},
         {"interfaces: [eth0]\ndhcp:\n  mode: server\n", "needs at least one entry under subnets"},
+        {"interfaces: [eth0]\nstore_warn: 91%\n", "store_warn: \"91%\" is neither a part of the disk"},
+        {"interfaces: [eth0]\nstore_full: some\n", "store_full: \"some\" is neither"},
         {"interfaces: [eth0]\nlog: loud\n", "\"loud\" is none of"},
         {"interfaces: [eth0]\nhttp:\n  port: 0\n", "http: port: 0 is not a port"},
         {"interfaces: [eth0]\niscsi:\n  port: 0\n", "0 is not a port"},

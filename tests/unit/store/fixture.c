@@ -66,6 +66,62 @@ void set_merge_step(struct store *store, uint64_t blocks)
     store->merge.step_blocks = blocks;
 }
 
+void count_layers(struct store *store, struct layer_count *count)
+{
+    CLEANUP_FREE struct tree_layer *layers = NULL;
+    struct tree_hidden hidden;
+    uint64_t waiting;
+    size_t all;
+
+    *count = (struct layer_count){0};
+    assert_int_equal(tree_layer_list(store->tree, &layers, &all), 0);
+    count->all = (unsigned)all;
+    for (size_t i = 0; i < all; i++)
+        count->passing += layers[i].state == TREE_LAYER_CREATING || layers[i].state == TREE_LAYER_DYING;
+    count->hidden = tree_hidden_get(store->tree, &hidden, &waiting) == 0;
+}
+
+static int chain_of(struct store *store, uint64_t layer_id, struct chain **chain)
+{
+    struct layer *layers[CHAIN_LAYERS_MAX];
+    struct tree_layer row;
+    int count = 0;
+    int rc = 0;
+
+    for (uint64_t id = layer_id; !rc && id; id = row.parent) {
+        rc = tree_layer_get(store->tree, id, &row);
+        rc = rc ?: store_layer_get(store, &row, false, &layers[count]);
+        count += !rc;
+    }
+    if (rc)
+        while (count > 0)
+            store_layer_put(store, layers[--count]);
+    else
+        *chain = chain_new(layers, count, store_layer_put, store);
+    return rc;
+}
+
+int read_snapshot(struct store *store, const char *volume_name, const char *name, void *to, size_t capacity_bytes,
+                  uint64_t *size_bytes)
+{
+    pthread_mutex_t nobody_else = PTHREAD_MUTEX_INITIALIZER;
+    struct tree_snapshot snapshot;
+    struct tree_volume volume;
+    struct chain *chain;
+    int rc = tree_volume_get(store->tree, volume_name, &volume);
+
+    rc = rc ?: tree_snapshot_get(store->tree, volume.id, name, &snapshot);
+    rc = rc ?: chain_of(store, snapshot.layer, &chain);
+    if (rc)
+        return rc;
+    *size_bytes = chain->layers[0]->blocks * VOLUME_BLOCK_BYTES;
+    const struct iovec vec = {to, MIN(*size_bytes, (uint64_t)capacity_bytes)};
+    struct iov_cursor at = iov_cursor_over(&vec, 1);
+    rc = chain_read(chain, 0, &nobody_else, &at, 0, vec.iov_len, false);
+    chain_unref(chain);
+    return rc;
+}
+
 int snapshot_create(struct store *store, const char *volume, const char *name, const char *comment,
                     struct error *error)
 {

@@ -26,6 +26,19 @@ void fixture_clone(struct fixture *f, const char *from, const char *snapshot, co
                    uint64_t size_bytes);
 /* How many blocks a step of a merge copies, so that small volumes need several. */
 void set_merge_step(struct store *store, uint64_t blocks);
+/* What the tree says: how many layers there are, how many of them are on their way in or out, and whether one waits to be
+ * merged. */
+struct layer_count {
+    unsigned all;
+    unsigned passing;
+    bool hidden;
+};
+
+void count_layers(struct store *store, struct layer_count *count);
+/* What a snapshot keeps, read through its layers without making anything. `size_bytes` is how long it is; at most
+ * `capacity_bytes` are read. */
+int read_snapshot(struct store *store, const char *volume, const char *name, void *to, size_t capacity_bytes,
+                  uint64_t *size_bytes);
 /* What the store does for a group, for one volume. */
 int snapshot_create(struct store *store, const char *volume, const char *name, const char *comment,
                     struct error *error);
