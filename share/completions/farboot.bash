@@ -47,7 +47,7 @@ _farboot() {
     fi
     case $prev in
     @) words=$(_farboot_snapshots "${COMP_WORDS[COMP_CWORD - 2]}") ;;
-    --image) words=$(_farboot_names image) ;;
+    --image | --as) words=$(_farboot_names image) ;;
     --boot) words="disk san" ;;
     --lun) words="1 2 3 4 5 6 7" ;;
     --cloud-init) words="auto on off" ;;
@@ -61,8 +61,8 @@ _farboot() {
     *)
         case $COMP_CWORD,$noun,$verb in
         1,*) words="serve status session watch image machine group defaults disk snapshot store rollback help --socket --version --help" ;;
-        2,image,*) words="import list show remove --help" ;;
-        2,machine,*) words="discovered adopt add list show set replace chap remove --help" ;;
+        2,image,*) words="import export capture list show remove --help" ;;
+        2,machine,*) words="discovered adopt add list show set replace chap reset remove --help" ;;
         2,group,*) words="add list show set remove --help" ;;
         2,defaults,*) words="show set --help" ;;
         2,disk,*) words="add list set remove --help" ;;
@@ -74,17 +74,23 @@ _farboot() {
         2,session,*) words="list --help" ;;
         2,serve,*) words="--config --help" ;;
         2,help,*) words="serve status session watch image machine group defaults disk snapshot store rollback" ;;
-        3,help,image) words="import list show remove" ;;
+        3,help,image) words="import export capture list show remove" ;;
         3,help,store) words="status check" ;;
         3,help,session) words="list" ;;
-        3,help,machine) words="discovered adopt add list show set replace chap remove" ;;
+        3,help,machine) words="discovered adopt add list show set replace chap reset remove" ;;
         3,help,disk) words="add list set remove" ;;
         3,image,import)
             COMPREPLY=($(compgen -f -- "$cur"))
             return
             ;;
+        3,image,export) words="$(_farboot_names image) $(_farboot_names machine) $(_farboot_at)" ;;
+        4,image,export)
+            COMPREPLY=($(compgen -f -- "$cur"))
+            return
+            ;;
+        3,image,capture) words="$(_farboot_names machine) $(_farboot_at)" ;;
         3,image,show | 3,image,remove) words=$(_farboot_names image) ;;
-        3,machine,show | 3,machine,set | 3,machine,replace | 3,machine,chap | 3,machine,remove) words=$(_farboot_names machine) ;;
+        3,machine,show | 3,machine,reset | 3,machine,set | 3,machine,replace | 3,machine,chap | 3,machine,remove) words=$(_farboot_names machine) ;;
         3,group,show | 3,group,set | 3,group,remove) words=$(_farboot_names group) ;;
         3,disk,*) words=$(_farboot_names machine) ;;
         4,disk,set | 4,disk,remove) words=$(_farboot_disks "$prev") ;;
@@ -97,7 +103,9 @@ _farboot() {
         *,store,status) words="--json --help" ;;
         *,store,check) words="--repair --path --json --help" ;;
         *,rollback,*) words="--force --json --help" ;;
-        *,image,import) words="--name --json --help" ;;
+        *,image,import) words="--name --new-version --comment --json --help" ;;
+        *,image,capture) words="--as --comment --keep-identity --json --help" ;;
+        *,machine,reset) words="--to --drop --force --json --help" ;;
         3,machine,adopt) words="--next $(_farboot_discovered)" ;;
         *,machine,chap) words="on mutual off --new-secret --show-secret --force --json --help" ;;
         *,machine,add | *,machine,adopt | *,machine,set | *,group,add | *,group,set | *,defaults,set)

@@ -12,8 +12,11 @@
 #include <ctype.h>
 #include <fcntl.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+
+enum { TRANSFER_NICENESS = 10 };
 
 enum import_state { IMPORT_UNUSED, IMPORT_AWAITS_MESSAGE, IMPORT_RUNNING };
 
@@ -297,6 +300,7 @@ static void *import_thread(void *arg)
     struct import *import = arg;
 
     pthread_setname_np(pthread_self(), import->direction->job);
+    setpriority(PRIO_PROCESS, (id_t)gettid(), TRANSFER_NICENESS); /* machines go first; what it starts inherits this */
     import->code = import->direction->run(import);
     CHECK(eventfd_write(import->ended_fd, 1) == 0);
     return NULL;
