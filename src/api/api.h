@@ -11,6 +11,7 @@
 
 #include "api/journal.h"
 #include "base/error.h"
+#include "bootfiles/bootfiles.h"
 #include "catalog/catalog.h"
 #include "catalog/disk_gate.h"
 #include "catalog/presence.h"
@@ -78,6 +79,8 @@ struct api_sources {
     /* How soon the sessions of a machine that was switched off end: closely, within seconds. */
     void (*watch)(void *arg, uint64_t machine_id, bool closely);
     void (*renew_disks)(void *arg, uint64_t machine_id);
+    /* Its boot folder is gone, or another one; from any thread. */
+    void (*folder_changed)(void *arg, uint64_t machine_id);
     void *arg;
 };
 
@@ -90,6 +93,8 @@ struct api_options {
     struct store *store;
     struct disk_gate *gate; /* NULL: no machine begins anew at its boots */
     struct journal *journal;
+    struct boot_folders *folders; /* NULL: none can be made */
+    const struct bootfiles *bootfiles;
     struct api_sources sources;
     const char *iqn_prefix;
     const char *dhcp_mode;  /* "proxy", "server" or "off", for `status` */

@@ -13,6 +13,7 @@
 #include "fleet/cloud_init.h"
 
 #include <stdio.h>
+#include <time.h>
 
 /* ---- what a request may say of a machine ---- */
 
@@ -125,11 +126,12 @@ static const struct machine_field fields[] = {
 
 static int check_body(struct api_call *call)
 {
-    const char *keys[ARRAY_SIZE(fields) + 1];
+    const char *keys[ARRAY_SIZE(fields) + 2];
 
     for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
         keys[i] = fields[i].key;
     keys[ARRAY_SIZE(fields)] = "settings";
+    keys[ARRAY_SIZE(fields) + 1] = "discard_folder"; /* of a change only, where it means something */
     return call_check_keys(call, keys, ARRAY_SIZE(keys));
 }
 
@@ -261,6 +263,22 @@ void machine_get_store(struct api_call *call)
     json_object_set_new(call->reply, "snapshots", snapshots_json(store, machine));
 }
 
+enum { INTERFACES_MAX = 32 };
+
+/* Where machines reach us: at the first interface that has an address. */
+static uint32_t server_address(const struct api *api)
+{
+    const struct api_sources *sources = &api->options.sources;
+    struct api_interface interfaces[INTERFACES_MAX];
+    size_t count = sources->interfaces ? sources->interfaces(sources->arg, interfaces, INTERFACES_MAX) : 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (interfaces[i].address)
+            return interfaces[i].address;
+    }
+    return 0;
+}
+
 /* What its cloud-init is told, by the names of the files. */
 void machine_get_cloud_init(struct api_call *call)
 {
@@ -271,11 +289,78 @@ void machine_get_cloud_init(struct api_call *call)
 
     for (enum cloud_init_file file = 0; files && file <= CLOUD_INIT_NETWORK_CONFIG; file++) {
         CLEANUP_TEXT struct text text = text_with_max(CLOUD_INIT_MAX_BYTES);
-        if (cloud_init_write(&text, machine, file) < 0)
+        if (bootfiles_cloud_init(call->api->options.bootfiles, machine, server_address(call->api), file, &text) < 0)
             error_set(&call->error, -EFBIG, "%s: what its settings tell cloud-init is too long", machine->name);
         json_object_set_new(files, cloud_init_name(file), json_string(text_string(&text)));
     }
     call->reply = files;
+}
+
+/* ---- boot folders ---- */
+
+static enum machine_boot wanted_boot(const struct catalog_snapshot *snapshot, const struct machine *wanted)
+{
+    const struct machine_group *group = catalog_group_by_name(snapshot, wanted->group);
+    const struct settings *inherited = group ? group->settings : catalog_defaults(snapshot);
+    bool own = wanted->settings->sources[SETTING_BOOT] == SETTING_FROM_MACHINE;
+    enum machine_boot boot = MACHINE_BOOT_DISK;
+
+    machine_boot_from_name((own ? wanted->settings : inherited)->values[SETTING_BOOT], &boot);
+    return boot;
+}
+
+/* Nothing is copied back from a folder: so it is not left behind before somebody has seen what is in it. */
+static int refuse_to_leave_folder(struct api_call *call, const struct machine *machine)
+{
+    struct boot_folder_difference difference;
+    time_t changed;
+    char when[32] = "";
+    struct tm t;
+    int r = boot_folder_compare(call->api->options.folders, machine, &difference, &call->error);
+
+    if (r < 0 || difference.files == 0)
+        return r;
+    changed = (time_t)difference.changed_seconds;
+    if (gmtime_r(&changed, &t))
+        strftime(when, sizeof(when), "%Y-%m-%d %H:%M UTC", &t);
+    return error_set(&call->error, -EBUSY,
+                     "%s: %u files of its boot folder are not as in its disk, %s among them; the newest was changed %s, and "
+                     "its disk knows nothing of it (copy what you need into the disk's boot partition, then use "
+                     "--discard-folder)",
+                     machine->name, difference.files, difference.example, when);
+}
+
+static bool is_discarded(const struct api_call *call)
+{
+    return json_is_true(json_object_get(call->body, "discard_folder"));
+}
+
+static int remove_folder(struct api_call *call, uint64_t machine_id)
+{
+    const struct api_options *options = &call->api->options;
+    int r = options->folders ? boot_folder_remove(options->folders, machine_id, &call->error) : 0;
+
+    if (r == 0 && options->sources.folder_changed)
+        options->sources.folder_changed(options->sources.arg, machine_id);
+    return r;
+}
+
+/* What the change means for the machine's boot folder, done before it is written: a folder that is missing would leave
+ * the machine without boot files. */
+static int arrange_folder(struct api_call *call, const struct catalog_snapshot *snapshot, const struct machine *old,
+                          const struct machine *wanted)
+{
+    struct boot_folders *folders = call->api->options.folders;
+    bool is_folder = wanted_boot(snapshot, wanted) == MACHINE_BOOT_FOLDER;
+    int r = 0;
+
+    if (!folders)
+        return 0;
+    if (is_discarded(call))
+        r = remove_folder(call, old->id);
+    else if (!is_folder && old->boot == MACHINE_BOOT_FOLDER && boot_folder_exists(folders, old))
+        r = refuse_to_leave_folder(call, old) ?: remove_folder(call, old->id);
+    return r == 0 && is_folder ? boot_folder_make(folders, wanted, &call->error) : r;
 }
 
 /* ---- adding ---- */
@@ -378,6 +463,9 @@ static void add_under_lock(struct api_call *call, struct machine *machine)
 
     if (!image || choose_size(call, image, machine) < 0 || create_machine(call, image, machine) < 0)
         return;
+    remove_folder(call, machine->id); /* of a machine that had its number before */
+    if (api->options.folders && wanted_boot(snapshot, machine) == MACHINE_BOOT_FOLDER)
+        boot_folder_make(api->options.folders, machine, NULL); /* else it is made when it is asked for */
     api_tell(api, machine, "machine.added", "was added");
     reply_record(call, &machine->mac);
 }
@@ -435,7 +523,7 @@ static void set_under_lock(struct api_call *call)
     struct machine wanted = *old;
     struct settings settings = *old->settings;
     if (read_machine(call, &wanted, &settings, false) < 0 || find_group(call, snapshot, &wanted) < 0 ||
-        check_growth(call, old, &wanted) < 0 || update_machine(call, old, &wanted) < 0)
+        check_growth(call, old, &wanted) < 0 || arrange_folder(call, snapshot, old, &wanted) < 0 || update_machine(call, old, &wanted) < 0)
         return;
     api_tell(api, &wanted, "machine.changed", "was changed");
     reply_record(call, &wanted.mac);
@@ -496,6 +584,8 @@ static int delete_machine(struct api_call *call, const struct machine *machine)
                   machine->name);
         catalog_machine_insert(options->catalog, &restored, NULL);
     }
+    if (result == 0)
+        remove_folder(call, machine->id);
     return result;
 }
 

@@ -1,5 +1,6 @@
 #include "bootfiles/bootfiles.h"
 
+#include "bootfiles/files.h"
 #include "disk/boot_partition.h"
 #include "fleet/boot_program.h"
 #include "fleet/boot_script.h"
@@ -14,27 +15,30 @@ enum { HTTP_PORT = 80, SCRIPT_MAX_BYTES = 32 * 1024, PROGRAM_MAX_BYTES = 4 * 102
 
 struct bootfiles {
     struct store *store;
+    struct boot_folders *folders;
     char iqn_prefix[IQN_SIZE];
     uint16_t iscsi_port;
     uint16_t http_port;
+    char boot_path[PATH_MAX];
     char program_folder[PATH_MAX];
 };
 
-/* Either a file of the volume or a text. */
+/* A file of the volume, one of the boot folder, or a text. */
 struct bootfile {
     struct volume *volume;
     struct fat_file *fat_file;
+    struct folder_file *folder_file;
     char *text;
-    size_t text_length_bytes;
+    uint64_t size_bytes;
     enum boot_role role;
 };
 
-/* A machine's boot partition while one request is answered. */
+/* A machine's boot partition, or its boot folder, while one request is answered. */
 struct opened {
     struct bootfiles *bootfiles;
     const struct bootfile_request *request;
     struct volume *volume;
-    struct fat *fat;
+    struct files files;
     struct config_txt config;
     struct error *error;
 };
@@ -44,9 +48,11 @@ struct bootfiles *bootfiles_new(const struct bootfiles_options *options)
     struct bootfiles *bootfiles = xcalloc(1, sizeof(*bootfiles));
 
     bootfiles->store = options->store;
+    bootfiles->folders = options->folders;
     bootfiles->iscsi_port = options->iscsi_port;
     bootfiles->http_port = options->http_port;
     CHECK(COPY_STRING(bootfiles->iqn_prefix, options->iqn_prefix));
+    CHECK(COPY_STRING(bootfiles->boot_path, options->boot_path));
     CHECK(COPY_STRING(bootfiles->program_folder, options->program_folder));
     return bootfiles;
 }
@@ -63,7 +69,7 @@ static char *read_include(void *arg, const char *name, size_t *length_bytes)
     struct opened *opened = arg;
     char *content = NULL;
 
-    if (fat_read_file(opened->fat, name, CONFIG_TXT_MAX_BYTES, VOLUME_MAY_WAIT, &content, length_bytes) < 0)
+    if (files_read(&opened->files, name, CONFIG_TXT_MAX_BYTES, &content, length_bytes) < 0)
         return NULL;
     return content;
 }
@@ -73,8 +79,7 @@ static int read_config(struct opened *opened)
     const struct config_txt_files files = {.read = read_include, .arg = opened};
     CLEANUP_FREE char *content = NULL;
     size_t length = 0;
-    int r =
-        fat_read_file(opened->fat, "config.txt", CONFIG_TXT_MAX_BYTES, VOLUME_MAY_WAIT, &content, &length);
+    int r = files_read(&opened->files, "config.txt", CONFIG_TXT_MAX_BYTES, &content, &length);
 
     /* Without one firmware goes by its own names, and so do we. */
     if (r == -ENOENT || r == -EISDIR || r == -EFBIG)
@@ -97,17 +102,29 @@ static int open_partition(struct opened *opened)
     struct disk_source disk = disk_source_over_volume(opened->volume);
     r = boot_partition_find(&disk, VOLUME_MAY_WAIT, &boot, &number);
     if (r == 0)
-        r = fat_open(&boot, VOLUME_MAY_WAIT, &opened->fat);
+        r = fat_open(&boot, VOLUME_MAY_WAIT, &opened->files.fat);
     if (r == -ENOENT)
         return error_set(opened->error, -ENODATA, "its disk has no boot partition (FAT)");
     if (r < 0)
         return error_set_errno(opened->error, r, "its boot partition");
-    return read_config(opened);
+    return 0;
+}
+
+static int open_files(struct opened *opened)
+{
+    const struct machine *machine = opened->request->machine;
+    struct boot_folders *folders = opened->bootfiles->folders;
+    int r = machine->boot == MACHINE_BOOT_FOLDER && folders
+                ? boot_folder_open(folders, machine, &opened->files.folder, opened->error)
+                : open_partition(opened);
+
+    return r < 0 ? r : read_config(opened);
 }
 
 static void cleanup_opened(struct opened *opened)
 {
-    fat_close(opened->fat);
+    folder_unref(opened->files.folder);
+    fat_close(opened->files.fat);
     volume_unref(opened->volume);
 }
 
@@ -117,13 +134,13 @@ static struct bootfile *bootfile_of_text(struct text *text, enum boot_role role)
 {
     struct bootfile *file = xcalloc(1, sizeof(*file));
 
-    file->text_length_bytes = text->length_bytes;
+    file->size_bytes = text->length_bytes;
     file->text = text_take(text);
     file->role = role;
     return file;
 }
 
-static int report_fat(struct opened *opened, int r, const char *path)
+static int report_missing(struct opened *opened, int r, const char *path)
 {
     char quoted[BOOT_PATH_SIZE];
 
@@ -136,13 +153,22 @@ static int report_fat(struct opened *opened, int r, const char *path)
 static int open_file(struct opened *opened, const char *path, struct bootfile **file)
 {
     struct fat_file *fat_file = NULL;
-    int r = fat_file_open(opened->fat, path, VOLUME_MAY_WAIT, &fat_file);
+    struct folder_file *folder_file = NULL;
+    uint64_t size_bytes = 0;
+    int r = files_open(&opened->files, path, &fat_file, &folder_file);
 
     if (r < 0)
-        return report_fat(opened, r, path);
+        return report_missing(opened, r, path);
+    r = folder_file ? folder_file_size(folder_file, &size_bytes) : 0;
+    if (r < 0) {
+        folder_file_put(folder_file);
+        return r;
+    }
     *file = xcalloc(1, sizeof(**file));
     (*file)->fat_file = fat_file;
-    (*file)->volume = volume_ref(opened->volume);
+    (*file)->volume = fat_file ? volume_ref(opened->volume) : NULL;
+    (*file)->folder_file = folder_file;
+    (*file)->size_bytes = fat_file ? fat_file_size_bytes(fat_file) : size_bytes;
     (*file)->role = config_txt_role(&opened->config, path);
     return 0;
 }
@@ -188,10 +214,10 @@ static int rewrite_cmdline(struct opened *opened, const char *path, struct text 
                                           .remove = machine_setting(machine, SETTING_CMDLINE_REMOVE)};
     CLEANUP_FREE char *content = NULL;
     size_t length = 0;
-    int r = fat_read_file(opened->fat, path, CMDLINE_MAX_BYTES, VOLUME_MAY_WAIT, &content, &length);
+    int r = files_read(&opened->files, path, CMDLINE_MAX_BYTES, &content, &length);
 
     if (r < 0)
-        return report_fat(opened, r, path);
+        return report_missing(opened, r, path);
     r = template_cmdline(to, content, length, &disk, &wishes);
     if (r < 0)
         return error_set(opened->error, r, "its kernel command line is too long or not a text");
@@ -212,10 +238,8 @@ static bool is_file(struct opened *opened, const char *prefix, const char *name,
                     char to[CONFIG_TXT_NAME_SIZE])
 {
     int length = snprintf(to, CONFIG_TXT_NAME_SIZE, "%s%s", prefix, name);
-    struct fat_entry entry;
 
-    return length > 0 && length < CONFIG_TXT_NAME_SIZE &&
-           fat_lookup(opened->fat, to, VOLUME_MAY_WAIT, &entry) == 0 && !entry.is_directory;
+    return length > 0 && length < CONFIG_TXT_NAME_SIZE && files_has(&opened->files, to);
 }
 
 /* Finds `name` below os_prefix or beside it, as firmware does; gives the path, or false. */
@@ -336,7 +360,7 @@ static int open_from_disk(struct bootfiles *bootfiles, const struct bootfile_req
 
     if (request->kind == BOOT_PLAN_IPXE_SAN)
         return open_ipxe_san(&opened, file);
-    int r = open_partition(&opened);
+    int r = open_files(&opened);
     if (r < 0)
         return r;
     if (is_script(request->kind))
@@ -347,13 +371,25 @@ static int open_from_disk(struct bootfiles *bootfiles, const struct bootfile_req
     return open_file(&opened, request->path, file);
 }
 
-static int open_cloud_init(const struct bootfile_request *request, struct bootfile **file, struct error *error)
+int bootfiles_cloud_init(const struct bootfiles *bootfiles, const struct machine *machine, uint32_t server,
+                         enum cloud_init_file file, struct text *to)
+{
+    CLEANUP_FREE char *folder = NULL;
+    char address[INET_TEXT_SIZE], mac[MAC_TEXT_SIZE];
+
+    if (machine->boot == MACHINE_BOOT_FOLDER)
+        folder = xasprintf("%s:%s/%s", inet_format(address, server), bootfiles->boot_path,
+                           mac_format(mac, &machine->mac, '-'));
+    return cloud_init_write(to, machine, file, folder);
+}
+
+static int open_cloud_init(const struct bootfiles *bootfiles, const struct bootfile_request *request, struct bootfile **file, struct error *error)
 {
     CLEANUP_TEXT struct text text = text_with_max(CLOUD_INIT_MAX_BYTES);
     enum cloud_init_file which;
 
     CHECK(cloud_init_from_name(request->path + strlen(CLOUD_INIT_FOLDER), &which));
-    if (cloud_init_write(&text, request->machine, which) < 0)
+    if (bootfiles_cloud_init(bootfiles, request->machine, request->server, which, &text) < 0)
         return error_set(error, -EFBIG, "what its settings tell cloud-init is too long");
     *file = bootfile_of_text(&text, BOOT_ROLE_FIRMWARE);
     return 0;
@@ -391,7 +427,7 @@ int bootfiles_open(struct bootfiles *bootfiles, const struct bootfile_request *r
                    struct bootfile **file, struct error *error)
 {
     if (request->kind == BOOT_PLAN_CLOUD_INIT)
-        return open_cloud_init(request, file, error);
+        return open_cloud_init(bootfiles, request, file, error);
     if (request->kind == BOOT_PLAN_PROGRAM)
         return open_program(bootfiles, request, file, error);
     return open_from_disk(bootfiles, request, file, error);
@@ -404,6 +440,7 @@ void bootfile_close(struct bootfile *file)
     if (!file)
         return;
     fat_file_close(file->fat_file);
+    folder_file_put(file->folder_file);
     volume_unref(file->volume);
     free(file->text);
     free(file);
@@ -411,7 +448,7 @@ void bootfile_close(struct bootfile *file)
 
 uint64_t bootfile_size_bytes(const struct bootfile *file)
 {
-    return file->fat_file ? fat_file_size_bytes(file->fat_file) : file->text_length_bytes;
+    return file->size_bytes;
 }
 
 enum boot_role bootfile_role(const struct bootfile *file)
@@ -431,7 +468,7 @@ enum stage bootfile_stage(const struct bootfile *file, enum boot_plan_kind kind)
 
 bool bootfile_is_generated(const struct bootfile *file)
 {
-    return !file->fat_file;
+    return file->text;
 }
 
 ssize_t bootfile_read(const struct bootfile *file, void *buffer, size_t length_bytes, uint64_t offset,
@@ -439,9 +476,11 @@ ssize_t bootfile_read(const struct bootfile *file, void *buffer, size_t length_b
 {
     if (file->fat_file)
         return fat_file_read(file->fat_file, buffer, length_bytes, offset, wait);
-    if (offset >= file->text_length_bytes)
+    if (offset >= file->size_bytes)
         return 0;
-    size_t length = MIN(length_bytes, file->text_length_bytes - (size_t)offset);
+    if (file->folder_file)
+        return wait == VOLUME_NO_WAIT ? -EAGAIN : folder_file_read(file->folder_file, buffer, length_bytes, offset);
+    size_t length = MIN(length_bytes, (size_t)(file->size_bytes - offset));
     memcpy(buffer, file->text + offset, length);
     return (ssize_t)length;
 }

@@ -1,5 +1,6 @@
 /*
- * Opens a boot file of a machine: a file of the boot partition inside its own volume, read live; a text
+ * Opens a boot file of a machine: a file of the boot partition inside its own volume, read live, or of its
+ * boot folder; a text
  * that farboot writes in its place (the rewritten command line, the script of a boot loader); or the boot
  * program of its firmware.
  *
@@ -10,8 +11,10 @@
 #pragma once
 
 #include "base/error.h"
+#include "bootfiles/boot_folder.h"
 #include "bootfiles/config_txt.h"
 #include "fleet/boot_plan.h"
+#include "fleet/cloud_init.h"
 #include "fleet/event.h"
 #include "store/store.h"
 
@@ -22,9 +25,11 @@ struct bootfile;
 
 struct bootfiles_options {
     struct store *store;
+    struct boot_folders *folders; /* NULL: every machine boots from its disk */
     const char *iqn_prefix;
     uint16_t iscsi_port;
     uint16_t http_port;         /* 0: there is no HTTP, and so no data for cloud-init */
+    const char *boot_path;      /* where machines find their boot folders over NFS: "/srv/tftp" */
     const char *program_folder; /* where iPXE's files lie: "/usr/lib/ipxe" */
 };
 
@@ -39,6 +44,10 @@ struct bootfile_request {
     uint32_t server;          /* the address at which the machine reaches us, for what is generated */
     const char *base_url;     /* where the machine finds the other files: "tftp://192.0.2.1/" */
 };
+
+/* Appends a file of the machine's cloud-init data, as `server` tells it. -E2BIG. */
+int bootfiles_cloud_init(const struct bootfiles *bootfiles, const struct machine *machine, uint32_t server,
+                         enum cloud_init_file file, struct text *to);
 
 /* May block, so not on a loop; any other thread. The caller closes.
  * -ENOENT: no such file, which is normal. Anything else leaves a sentence in `error`. */

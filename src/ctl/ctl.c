@@ -68,6 +68,7 @@ const struct command commands[] = {
       {"--address", "ADDRESS", "the IPv4 address reserved for it", false},
       {"--serial", "SERIAL", "a Raspberry Pi's serial number, 8 or 16 digits", false},
       {"--group", "GROUP", "the group whose settings it inherits", false},
+      {"--discard-folder", NULL, "gives its boot folder up, with what only that holds", false},
       JSON_OPTION},
      SETTING_FROM_MACHINE},
     {"machine", "chap", {"NAME", "[on|mutual|off]"}, "shows or sets how a machine authenticates itself to its disk",

@@ -140,6 +140,8 @@ int machine_set_command(const struct arguments *arguments)
     json_t *body = json_object();
     int status = CTL_EXIT_USAGE;
 
+    if (arguments_value(arguments, "--discard-folder"))
+        json_object_set_new(body, "discard_folder", json_true());
     if (client_path(path, "machines", arguments->operands[0]) && read_options(arguments, body)) {
         if (json_object_size(body) > 0)
             status = ask_and_tell(arguments, "PATCH", path, body, tell_changed);

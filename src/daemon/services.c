@@ -36,6 +36,9 @@ enum {
     DRAIN_MS = 3000,
 };
 
+/* Where machines find their boot folders over NFS. */
+#define BOOT_PATH "/srv/tftp"
+
 struct services {
     const struct config *config;
     uint64_t started_ms;
@@ -55,6 +58,7 @@ struct services {
     struct catalog *catalog;
     struct presence *presence;
     struct store *store;
+    struct boot_folders *boot_folders;
     struct bootfiles *bootfiles;
     struct journal *journal;
     struct event_sink sink;
@@ -173,9 +177,12 @@ static void start_threads(struct services *s)
 
 static void prepare_shared(struct services *s)
 {
-    struct bootfiles_options files = {
-        .store = s->store, .iqn_prefix = s->config->iqn_prefix, .iscsi_port = s->config->iscsi_port,
+    s->boot_folders = boot_folders_new(s->store, s->config->store);
+    const struct bootfiles_options files = {
+        .store = s->store, .folders = s->boot_folders, .iqn_prefix = s->config->iqn_prefix,
+        .iscsi_port = s->config->iscsi_port,
         .http_port = s->http ? s->config->http_port : 0,
+        .boot_path = BOOT_PATH,
         .program_folder = s->config->program_folder};
 
     s->gate = disk_gate_new(s->workers);
@@ -408,7 +415,9 @@ static void start_api(struct services *s)
         .store = s->store,
         .gate = s->gate,
         .journal = s->journal,
-        .sources = {tell_sessions, tell_dhcp_servers, tell_discovered, tell_interfaces, disconnect_machine, watch_machine, renew_disks, s},
+        .folders = s->boot_folders,
+        .bootfiles = s->bootfiles,
+        .sources = {tell_sessions, tell_dhcp_servers, tell_discovered, tell_interfaces, disconnect_machine, watch_machine, renew_disks, NULL, s},
         .iqn_prefix = s->config->iqn_prefix,
         .dhcp_mode = modes[s->config->dhcp_mode],
         .store_path = s->config->store,
@@ -507,6 +516,7 @@ static void free_all(struct services *s)
         loop_free(s->data[i]);
     loop_free(s->control);
     bootfiles_free(s->bootfiles);
+    boot_folders_free(s->boot_folders);
     foreign_servers_free(s->foreign);
     newcomers_free(s->newcomers);
     journal_free(s->journal);

@@ -138,7 +138,7 @@ static const char *host_name(const struct machine *machine)
 
 /* cloud-init does what it does once per instance. The volume gets a name of its own when the disk is made, and keeps it
  * through every rollback. */
-static void write_meta_data(struct text *to, const struct machine *machine)
+static void write_meta_data(struct text *to, const struct machine *machine, const char *boot_folder)
 {
     append_member(to, "instance-id", machine->volume);
     append_member(to, "local-hostname", host_name(machine));
@@ -164,7 +164,48 @@ static void append_users(struct text *to, const struct machine *machine)
     for_each_item(users, words, append_user, to, (void *)machine);
 }
 
-static void write_user_data(struct text *to, const struct machine *machine)
+/* ---- the boot folder ---- */
+
+/* What a mount at /boot/firmware needs, before the administrator's own packages. */
+#define FOLDER_PACKAGES "nfs-common"
+
+/* The image's own line for the place goes: its partition is not what boots. */
+static void append_folder_commands(struct text *to, const char *boot_folder)
+{
+    CLEANUP_FREE char *line = xasprintf("echo '%s /boot/firmware nfs defaults 0 1' >> /etc/fstab", boot_folder);
+    const char *const commands[] = {
+        "sed -i '\\#[[:space:]]/boot/firmware[[:space:]]#d' /etc/fstab",
+        line,
+        "mkdir -p /boot/firmware && { umount /boot/firmware || true; } && mount /boot/firmware",
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+        append_item(to, commands[i], commands[i] + strlen(commands[i]), "");
+}
+
+static void append_packages(struct text *to, const char *packages, const char *boot_folder)
+{
+    if (!boot_folder && !has_items(packages, words))
+        return;
+    text_append(to, "package_update: true\npackages:\n");
+    if (boot_folder)
+        append_item(to, FOLDER_PACKAGES, FOLDER_PACKAGES + strlen(FOLDER_PACKAGES), "");
+    for_each_item(packages, words, append_item, to, "");
+}
+
+static void append_commands(struct text *to, const char *commands, const char *boot_folder)
+{
+    if (!boot_folder && !has_items(commands, lines))
+        return;
+    text_append(to, "runcmd:\n");
+    if (boot_folder)
+        append_folder_commands(to, boot_folder);
+    for_each_item(commands, lines, append_item, to, "");
+}
+
+/* ---- user data and vendor data ---- */
+
+static void write_user_data(struct text *to, const struct machine *machine, const char *boot_folder)
 {
     const char *whole = machine_setting(machine, SETTING_USER_DATA);
 
@@ -176,21 +217,29 @@ static void write_user_data(struct text *to, const struct machine *machine)
     append_member(to, "hostname", host_name(machine));
     append_member(to, "timezone", machine_setting(machine, SETTING_TIMEZONE));
     append_users(to, machine);
-    if (has_items(machine_setting(machine, SETTING_PACKAGES), words))
-        text_append(to, "package_update: true\n");
-    append_list(to, "", "packages", machine_setting(machine, SETTING_PACKAGES), words);
-    append_list(to, "", "runcmd", machine_setting(machine, SETTING_RUN), lines);
+    append_packages(to, machine_setting(machine, SETTING_PACKAGES), boot_folder);
+    append_commands(to, machine_setting(machine, SETTING_RUN), boot_folder);
 }
 
-int cloud_init_write(struct text *to, const struct machine *machine, enum cloud_init_file file)
+static void write_vendor_data(struct text *to, const struct machine *machine, const char *boot_folder)
 {
-    static void (*const writers[])(struct text *to, const struct machine *machine) = {
+    if (!boot_folder || !*machine_setting(machine, SETTING_USER_DATA))
+        return;
+    text_append(to, "#cloud-config\n");
+    append_packages(to, "", boot_folder);
+    append_commands(to, "", boot_folder);
+}
+
+int cloud_init_write(struct text *to, const struct machine *machine, enum cloud_init_file file, const char *boot_folder)
+{
+    static void (*const writers[])(struct text *to, const struct machine *machine, const char *boot_folder) = {
         [CLOUD_INIT_META_DATA] = write_meta_data,
         [CLOUD_INIT_USER_DATA] = write_user_data,
+        [CLOUD_INIT_VENDOR_DATA] = write_vendor_data,
         [CLOUD_INIT_NETWORK_CONFIG] = NULL,
     };
 
     if (writers[file])
-        writers[file](to, machine);
+        writers[file](to, machine, boot_folder);
     return to->failed ? -E2BIG : 0;
 }

@@ -16,8 +16,8 @@ enum { CLOUD_INIT_MAX_BYTES = 128 * 1024 };
 enum cloud_init_file {
     CLOUD_INIT_META_DATA,
     CLOUD_INIT_USER_DATA,
-    CLOUD_INIT_VENDOR_DATA,    /* empty, but there: what is missing is asked for ten times */
-    CLOUD_INIT_NETWORK_CONFIG, /* the same */
+    CLOUD_INIT_VENDOR_DATA,
+    CLOUD_INIT_NETWORK_CONFIG, /* empty, but there: what is missing is asked for ten times */
 };
 
 /* "user-data" and its like. */
@@ -31,5 +31,7 @@ bool cloud_init_is_wanted(const struct machine *machine);
  * it. `base_url` ends with its slash. */
 void cloud_init_append_word(struct text *to, const struct machine *machine, const char *base_url);
 
-/* -E2BIG. */
-int cloud_init_write(struct text *to, const struct machine *machine, enum cloud_init_file file);
+/* `boot_folder` is what the machine mounts at /boot/firmware, "192.0.2.1:/srv/tftp/dc-a6-32-01-02-03", or NULL. Its
+ * packages and its line in fstab are part of the user data, or of the vendor data where the administrator's own take the
+ * place of ours. -E2BIG. */
+int cloud_init_write(struct text *to, const struct machine *machine, enum cloud_init_file file, const char *boot_folder);

@@ -28,6 +28,7 @@ uint32_t machine_follows_version(const struct machine *machine)
 
 static const char *const boot_names[] = {
     [MACHINE_BOOT_DISK] = "disk",
+    [MACHINE_BOOT_FOLDER] = "folder",
     [MACHINE_BOOT_SAN] = "san",
 };
 

@@ -17,6 +17,7 @@ enum { MACHINE_LUNS = 8, MACHINE_DISKS_MAX = MACHINE_LUNS - 1 /* beside its own,
 /* Where a machine's firmware files come from. */
 enum machine_boot {
     MACHINE_BOOT_DISK, /* the boot partition of its own volume, read live */
+    MACHINE_BOOT_FOLDER, /* a folder made from it once, which the machine mounts back over NFS */
     MACHINE_BOOT_SAN,  /* none: iPXE attaches the disk and starts its boot sector */
 };
 

@@ -162,8 +162,9 @@ static const struct row {
     bool settled_when_added;
     bool is_file;
 } rows[SETTING_COUNT] = {
-    [SETTING_BOOT] = {"boot", "disk|san", "disk", "where firmware files come from", is_boot,
-                      "a way to boot: disk (firmware files from its own disk) or san (iPXE starts the disk)", false},
+    [SETTING_BOOT] = {"boot", "disk|folder|san", "disk", "where firmware files come from", is_boot,
+                      "a way to boot: disk (firmware files from its own disk), folder (from a folder that it mounts over "
+                      "NFS) or san (iPXE starts the disk)", false},
     [SETTING_IMAGE] = {"image", "IMAGE", "", "the image that the disks of new machines begin as", is_image,
                        "an image, like ubuntu or ubuntu:2 (see farboot image list)", true},
     [SETTING_CMDLINE_ADD] = {"cmdline-add", "WORDS", "", "kernel parameters to add", is_words,

@@ -130,7 +130,7 @@ static const struct machine machine = {
 static int open_kind(enum boot_plan_kind kind, const char *path, struct bootfile **file)
 {
     const struct bootfiles_options options = {
-        .iqn_prefix = "iqn.2026-11.test", .iscsi_port = 3260, .program_folder = folder};
+        .iqn_prefix = "iqn.2026-11.test", .iscsi_port = 3260, .boot_path = "/srv/tftp", .program_folder = folder};
     struct bootfiles *bootfiles = bootfiles_new(&options);
     const struct bootfile_request request = {.machine = &machine,
                                              .kind = kind,

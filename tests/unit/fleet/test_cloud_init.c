@@ -22,7 +22,7 @@ static void assert_file(enum cloud_init_file file, const char *expected)
 {
     CLEANUP_TEXT struct text text = text_with_max(CLOUD_INIT_MAX_BYTES);
 
-    assert_int_equal(cloud_init_write(&text, &machine, file), 0);
+    assert_int_equal(cloud_init_write(&text, &machine, file, NULL), 0);
     assert_string_equal(text_string(&text), expected);
 }
 
@@ -92,6 +92,32 @@ static void a_file_takes_the_place_of_all(void **state)
     say(SETTING_PACKAGES, "htop");
     say(SETTING_USER_DATA, "#!/bin/sh\necho hello\n");
     assert_file(CLOUD_INIT_USER_DATA, "#!/bin/sh\necho hello\n");
+}
+
+static void a_boot_folder_is_mounted(void **state)
+{
+    CLEANUP_TEXT struct text user = text_with_max(CLOUD_INIT_MAX_BYTES);
+    CLEANUP_TEXT struct text vendor = text_with_max(CLOUD_INIT_MAX_BYTES);
+    static const char folder[] = "192.0.2.1:/srv/tftp/dc-a6-32-01-02-03";
+    static const char ours[] =
+        "  - \"sed -i '\\\\#[[:space:]]/boot/firmware[[:space:]]#d' /etc/fstab\"\n"
+        "  - \"echo '192.0.2.1:/srv/tftp/dc-a6-32-01-02-03 /boot/firmware nfs defaults 0 1' >> /etc/fstab\"\n"
+        "  - \"mkdir -p /boot/firmware && { umount /boot/firmware || true; } && mount /boot/firmware\"\n";
+    CLEANUP_FREE char *with_own = xasprintf("#cloud-config\nhostname: \"pi-01\"\npackage_update: true\npackages:\n"
+                                            "  - \"nfs-common\"\n  - \"htop\"\nruncmd:\n%s  - \"true\"\n", ours);
+    CLEANUP_FREE char *alone =
+        xasprintf("#cloud-config\npackage_update: true\npackages:\n  - \"nfs-common\"\nruncmd:\n%s", ours);
+
+    say(SETTING_PACKAGES, "htop");
+    say(SETTING_RUN, "true");
+    assert_int_equal(cloud_init_write(&user, &machine, CLOUD_INIT_USER_DATA, folder), 0);
+    assert_string_equal(text_string(&user), with_own);
+    assert_int_equal(cloud_init_write(&vendor, &machine, CLOUD_INIT_VENDOR_DATA, folder), 0);
+    assert_string_equal(text_string(&vendor), "");
+    /* Beside an administrator's own user data. */
+    say(SETTING_USER_DATA, "#cloud-config\n");
+    assert_int_equal(cloud_init_write(&vendor, &machine, CLOUD_INIT_VENDOR_DATA, folder), 0);
+    assert_string_equal(text_string(&vendor), alone);
 }
 
 static void what_yaml_might_misread_is_written_as_numbers(void **state)
@@ -166,6 +192,7 @@ int main(void)
         cmocka_unit_test_setup(settings_become_cloud_config, set_up),
         cmocka_unit_test_setup(without_users_keys_are_the_default_users, set_up),
         cmocka_unit_test_setup(a_file_takes_the_place_of_all, set_up),
+        cmocka_unit_test_setup(a_boot_folder_is_mounted, set_up),
         cmocka_unit_test_setup(what_yaml_might_misread_is_written_as_numbers, set_up),
         cmocka_unit_test_setup(the_word_depends_on_the_version, set_up),
         cmocka_unit_test_setup(who_has_it_is_sent_to_us, set_up),
