@@ -242,6 +242,7 @@ static void merged_layers_get_their_sums_again(void **state)
     assert_int_equal(t->count, 1);
 }
 
+/* Sums that are being made of a layer know nothing of what a merge puts into it meanwhile. */
 static void a_merge_makes_a_walk_stale(void **state)
 {
     struct check_test *t = *state;
@@ -250,18 +251,21 @@ static void a_merge_makes_a_walk_stale(void **state)
     uint64_t read_bytes = 0;
     bool more = true;
 
-    for (int i = 0; i < 3; i++)
-        write_at(t, "v", (uint64_t)i * (20 << 20), 1);
+    write_at(t, "v", 0, 1);
+    write_at(t, "v", 40 << 20, 1);
     fixture_snapshot(&t->f, "v", "a");
+    write_at(t, "v", 1 << 20, 2);
     write_at(t, "v", 50 << 20, 2);
     fixture_snapshot(&t->f, "v", "b");
-    for (int i = 0; i < 3; i++) /* amid the sums of layer 2 */
+    while (!exists(t, 3, "sum.new")) /* the sums of layer 2 are made, those of 3 begun */
         assert_int_equal(store_verify_step(t->f.store, 0, &listener, &read_bytes, &more), 0);
+    assert_true(exists(t, 2, "sum"));
     assert_int_equal(snapshot_remove(t->f.store, "v", "a", &error), 0);
-    while (more)
+    for (more = true; more;)
         assert_int_equal(store_reclaim_step(t->f.store, &more), 0);
-    t->count = 0;
+    assert_false(exists(t, 3, "sum"));
     verify(t);
+    assert_true(exists(t, 3, "sum"));
     assert_int_equal(t->count, 0);
     assert_int_equal(check(t, false), 0);
     assert_int_equal(t->count, 0);
