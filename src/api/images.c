@@ -161,7 +161,8 @@ static int check_not_pinned(struct api_call *call, const struct catalog_snapshot
     const struct machine *machines = catalog_machines(snapshot, &count);
 
     for (size_t i = 0; i < count; i++) {
-        if (string_equal(machines[i].image, image->name) && machine_follows_version(&machines[i]) == image->version)
+        if (machines[i].image_id != image->id && string_equal(machines[i].image, image->name) &&
+            machine_follows_version(&machines[i]) == image->version)
             return error_set(&call->error, -EBUSY, "%s:%u: cannot be removed while %s is pinned to it", image->name,
                              image->version, machines[i].name);
     }
