@@ -48,7 +48,7 @@ _farboot() {
     case $prev in
     @) words=$(_farboot_snapshots "${COMP_WORDS[COMP_CWORD - 2]}") ;;
     --image | --as) words=$(_farboot_names image) ;;
-    --boot) words="disk san" ;;
+    --boot) words="disk folder san" ;;
     --lun) words="1 2 3 4 5 6 7" ;;
     --cloud-init) words="auto on off" ;;
     --config | --socket | --path | --ssh-keys | --run | --user-data)

@@ -384,8 +384,10 @@ static int roll_back_under_lock(struct api_call *call, const char *snapshot)
     }
     call->error = (struct error){0}; /* of a try that came too early */
     api_tell(call->api, machine, "machine.rolled-back", "was rolled back to %s; what was before is %s", snapshot, kept);
-    call->reply = json_pack("{s:s, s:s, s:s, s:o, s:o}", "machine", machine->name, "snapshot", snapshot, "kept", kept,
-                            "untouched_disks", disks_without(options->store, machine, snapshot), "gone_disks",
+    if (machine->boot == MACHINE_BOOT_FOLDER)
+        api_tell(call->api, machine, "machine.folder-kept", "its boot folder stays as it was: snapshots are of disks only");
+    call->reply = json_pack("{s:s, s:s, s:s, s:b, s:o, s:o}", "machine", machine->name, "snapshot", snapshot, "kept", kept,
+                            "folder_kept", (int)(machine->boot == MACHINE_BOOT_FOLDER), "untouched_disks", disks_without(options->store, machine, snapshot), "gone_disks",
                             disks_gone(options, machine, snapshot));
     return 0;
 }

@@ -137,6 +137,7 @@ struct walk {
 };
 
 struct listing {
+    struct walk *walk;
     struct fat_entry *entries;
     size_t count;
 };
@@ -149,7 +150,8 @@ static bool collect(void *context, const struct fat_entry *entry)
         listing->entries =
             xrealloc(listing->entries, MAX(listing->count * 2, (size_t)1), sizeof(*listing->entries));
     listing->entries[listing->count++] = *entry;
-    return listing->count < BOOT_FOLDER_ENTRIES_MAX;
+    /* Counted before they are looked at: a directory that contains itself is as long at every depth. */
+    return ++listing->walk->entries < BOOT_FOLDER_ENTRIES_MAX;
 }
 
 static int walk_directory(struct walk *walk, const char *path);
@@ -159,7 +161,7 @@ static int walk_entry(struct walk *walk, const char *directory, const struct fat
     char path[PATH_BYTES];
     int length = snprintf(path, sizeof(path), "%s%s%s", directory, *directory ? "/" : "", entry->name);
 
-    if (length >= (int)sizeof(path) || ++walk->entries > BOOT_FOLDER_ENTRIES_MAX)
+    if (length >= (int)sizeof(path))
         return -EFBIG;
     walk->bytes += entry->is_directory ? 0 : entry->size_bytes;
     if (walk->bytes > BOOT_FOLDER_MAX_BYTES)
@@ -170,9 +172,11 @@ static int walk_entry(struct walk *walk, const char *directory, const struct fat
 
 static int walk_directory(struct walk *walk, const char *path)
 {
-    struct listing listing = {0};
+    struct listing listing = {.walk = walk};
     int r = walk->depth < FAT_PATH_DEPTH_MAX ? fat_list(walk->fat, path, VOLUME_MAY_WAIT, collect, &listing) : -ELOOP;
 
+    if (r == 0 && walk->entries >= BOOT_FOLDER_ENTRIES_MAX)
+        r = -EFBIG;
     walk->depth++;
     for (size_t i = 0; r == 0 && i < listing.count; i++)
         r = walk_entry(walk, path, &listing.entries[i]);

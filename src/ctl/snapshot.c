@@ -181,6 +181,8 @@ static void tell_rollback(const json_t *reply)
            json_member_text(reply, "kept"));
     tell_disks(reply, "untouched_disks", "came after that snapshot and stays as it is");
     tell_disks(reply, "gone_disks", "was removed since and does not come back");
+    if (json_is_true(json_object_get(reply, "folder_kept")))
+        printf("  its boot folder stays as it was: snapshots are of disks only\n");
 }
 
 int rollback_command(const struct arguments *arguments)

@@ -147,6 +147,15 @@ def test_it_is_not_left_behind_unseen(lab, pi, farboot, machine, tmp_path):
     assert fetch(lab, pi, "current/vmlinuz", tmp_path) == FILES["current/vmlinuz"]
 
 
+def test_a_rollback_says_that_the_folder_stays(farboot, machine):
+    farboot.run("machine", "set", machine, "--boot", "folder")
+    farboot.run("snapshot", "create", f"{machine}@one")
+    [folder] = folders(farboot)
+    (folder / "empty").write_bytes(b"not empty")
+    assert "its boot folder stays as it was" in farboot.run("rollback", f"{machine}@one").stdout
+    assert (folder / "empty").read_bytes() == b"not empty"
+
+
 def test_it_can_be_made_anew(farboot, machine):
     farboot.run("machine", "set", machine, "--boot", "folder")
     [folder] = folders(farboot)
