@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 enum {
     WHEREABOUTS = 256, /* addresses whose owner is remembered for a moment */
@@ -52,6 +53,8 @@ struct nfs_folders *nfs_folders_new(const struct nfs_folders_options *options)
 
     folders->options = *options;
     pthread_mutex_init(&folders->lock, NULL);
+    CLEANUP_FREE char *place = xasprintf("%s/folders", options->store_path);
+    mkdir(place, 0700); /* if that fails, making a folder in it tells why */
     return folders;
 }
 

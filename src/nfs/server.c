@@ -188,12 +188,12 @@ static void answer_call(struct nfs_server *server, const struct nfs_caller *call
     };
     const struct program *program = find_program(&request);
 
-    if (!program) {
-        put_other_versions(&request, out);
-        return;
-    }
     source->find(source->arg, caller->address, &exports);
-    run(program, &request, in, out);
+    /* The source of a datagram is easily forged: who has nothing here hears nothing, so that we are no amplifier. */
+    if (program && (exports.count || !caller->datagram))
+        run(program, &request, in, out);
+    else if (!caller->datagram)
+        put_other_versions(&request, out);
     nfs_exports_release(&exports);
 }
 

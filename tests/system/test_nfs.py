@@ -45,11 +45,10 @@ class Stage:
     def make_folder(self, name, owner):
         """What farboot's own extraction does, in short: an empty folder with its identity."""
         folder = pathlib.Path(self.farboot.config["store"]) / "folders" / name
-        folder.mkdir(parents=True)
+        folder.mkdir()
         os.setxattr(folder, "user.farboot.folder", f"{owner} {os.urandom(8).hex()}".encode())
-        for path in (folder.parent, folder):
-            shutil.chown(path, "nobody", "nogroup")
-            path.chmod(0o700)
+        shutil.chown(folder, "nobody", "nogroup")
+        folder.chmod(0o700)
         self.folder = folder
 
     def tool(self, *argv, host=None, check=True):
