@@ -105,18 +105,21 @@ static bool find_mac(struct nfs_folders *folders, uint32_t address, struct mac *
 }
 
 /* By its hardware address; one behind a router is known by an address that is reserved for it. */
-static const struct machine *find_machine(struct nfs_folders *folders, const struct catalog_snapshot *snapshot,
-                                          uint32_t address, bool *knows_mac)
+static const struct machine *find_machine(struct nfs_folders *folders,
+                                          const struct catalog_snapshot *snapshot, uint32_t address,
+                                          bool *knows_mac)
 {
     struct mac mac;
 
     *knows_mac = find_mac(folders, address, &mac);
-    return *knows_mac ? catalog_machine_by_mac(snapshot, &mac) : catalog_machine_by_address(snapshot, address);
+    return *knows_mac ? catalog_machine_by_mac(snapshot, &mac)
+                      : catalog_machine_by_address(snapshot, address);
 }
 
 /* ---- its folders ---- */
 
-static struct open_folder **find_open(struct nfs_folders *folders, uint64_t machine_id, enum nfs_folder_kind kind)
+static struct open_folder **find_open(struct nfs_folders *folders, uint64_t machine_id,
+                                      enum nfs_folder_kind kind)
 {
     struct open_folder **at = &folders->open[machine_id % BUCKETS];
 
@@ -149,7 +152,8 @@ static struct folder *get_folder(struct nfs_folders *folders, uint64_t machine_i
 static void find(void *arg, uint32_t address, struct nfs_exports *exports)
 {
     struct nfs_folders *folders = arg;
-    CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot = catalog_read(folders->options.catalog);
+    CLEANUP(cleanup_catalog_snapshot)
+    const struct catalog_snapshot *snapshot = catalog_read(folders->options.catalog);
     bool knows_mac;
 
     pthread_mutex_lock(&folders->lock);
@@ -207,7 +211,8 @@ static void tell(struct nfs_folders *folders, const struct machine *machine, boo
 
     find(folders, address, &exports);
     if (!machine)
-        reason = knows_mac ? "no machine of ours is at that address" : "nobody knows which machine is at that address";
+        reason = knows_mac ? "no machine of ours is at that address"
+                           : "nobody knows which machine is at that address";
     else if (!exports.count)
         reason = "it has no folder (farboot machine set --boot folder makes one)";
     quote_into(quoted, sizeof(quoted), path, strlen(path));
@@ -220,7 +225,8 @@ static void tell(struct nfs_folders *folders, const struct machine *machine, boo
 static void refused(void *arg, uint32_t address, const char *path)
 {
     struct nfs_folders *folders = arg;
-    CLEANUP(cleanup_catalog_snapshot) const struct catalog_snapshot *snapshot = catalog_read(folders->options.catalog);
+    CLEANUP(cleanup_catalog_snapshot)
+    const struct catalog_snapshot *snapshot = catalog_read(folders->options.catalog);
     bool knows_mac = false;
 
     pthread_mutex_lock(&folders->lock);

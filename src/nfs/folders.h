@@ -1,8 +1,9 @@
 /*
  * Which machine has which folders: who is at an address, and what lies in the store for that machine.
  *
- * A machine's folder is exported as soon as it stands at its place, under a path made of the configured one and the
- * machine's hardware address. Whoever makes one fills it under another name and renames it to its place.
+ * A machine's folder is exported as soon as it stands at its place, under a path made of the configured one
+ * and the machine's hardware address. Whoever makes one fills it under another name and renames it to its
+ * place.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * COMPOUNDs inside a session: one byte of how many operations, two of length, and that much of operations; then the
- * next. The session is made first, and SEQUENCE put in front of each.
+ * COMPOUNDs inside a session: one byte of how many operations, two of length, and that much of operations;
+ * then the next. The session is made first, and SEQUENCE put in front of each.
  */
 #include "nfs_stage.h"
 
@@ -68,7 +68,8 @@ static void create_session(uint64_t client_id, uint8_t id[NFS4_SESSIONID_SIZE])
     reader_copy(&r, id, NFS4_SESSIONID_SIZE);
 }
 
-static void run(const uint8_t id[NFS4_SESSIONID_SIZE], uint32_t sequence, uint32_t count, struct reader *operations)
+static void run(const uint8_t id[NFS4_SESSIONID_SIZE], uint32_t sequence, uint32_t count,
+                struct reader *operations)
 {
     static uint8_t bytes[1 << 16];
     struct writer w = begin_call(bytes, sizeof(bytes), count + 1);

@@ -1,5 +1,6 @@
 /*
- * A server over two folders that are made anew for each run of a fuzzer, and refilled when it has emptied them.
+ * A server over two folders that are made anew for each run of a fuzzer, and refilled when it has emptied
+ * them.
  */
 #pragma once
 

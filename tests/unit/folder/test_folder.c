@@ -34,8 +34,8 @@ static struct folder *open_again(struct folder *folder)
 static struct folder_object add(struct folder *folder, struct folder_object in, const char *name,
                                 enum folder_kind kind)
 {
-    const struct folder_make make = {.kind = kind, .mode = 0640, .uid = 1, .gid = 2, .major = 8, .minor = 3,
-                                     .target = "somewhere"};
+    const struct folder_make make = {
+        .kind = kind, .mode = 0640, .uid = 1, .gid = 2, .major = 8, .minor = 3, .target = "somewhere"};
     struct folder_attributes a;
     struct folder_step step;
 
@@ -148,8 +148,9 @@ static void owners_and_kinds_are_data(void **state)
         assert_true((S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) && !(st.st_mode & (S_ISUID | 0077)));
         assert_int_equal(folder_read_link(folder, object, target), kind == FOLDER_SYMLINK ? 0 : -EINVAL);
     }
-    assert_string_equal((folder_lookup(folder, top, "c", &a), folder_read_link(folder, a.object, target), target),
-                        "somewhere");
+    assert_string_equal(
+        (folder_lookup(folder, top, "c", &a), folder_read_link(folder, a.object, target), target),
+        "somewhere");
     folder_unref(folder);
 }
 
@@ -226,7 +227,8 @@ static void a_listing_goes_on_where_it_ended(void **state)
     }
     while (!ended) {
         listing.max += 7;
-        assert_int_equal(folder_list(folder, folder_top(folder), listing.cookie, true, count_entry, &listing, &ended), 0);
+        assert_int_equal(
+            folder_list(folder, folder_top(folder), listing.cookie, true, count_entry, &listing, &ended), 0);
     }
     assert_int_equal(listing.count, 40);
     folder_unref(folder);

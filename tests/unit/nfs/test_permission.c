@@ -23,9 +23,11 @@ static void the_mode_decides(void **state)
 static void changing_is_the_owners(void **state)
 {
     const struct folder_attributes file = {.kind = FOLDER_FILE, .mode = 0666, .uid = 1000, .gid = 1000};
-    const struct folder_change mode = {.set_mode = true}, give = {.set_uid = true, .uid = 1}, size = {.set_size = true};
+    const struct folder_change mode = {.set_mode = true}, give = {.set_uid = true, .uid = 1},
+                               size = {.set_size = true};
     const struct folder_change group = {.set_gid = true, .gid = 100}, own = {.set_uid = true, .uid = 1000};
-    const struct folder_change now = {.set_modified = FOLDER_TIME_NOW}, then = {.set_modified = FOLDER_TIME_GIVEN};
+    const struct folder_change now = {.set_modified = FOLDER_TIME_NOW},
+                               then = {.set_modified = FOLDER_TIME_GIVEN};
 
     assert_int_equal(permission_to_change(&file, &owner, &mode, false), 0);
     assert_int_equal(permission_to_change(&file, &other, &mode, false), -EPERM);

@@ -11,8 +11,11 @@ static struct folder *folder;
 static struct folder_file *file;
 static const struct nfs4_principal pi_01 = {.address = 1, .flavor = RPC_AUTH_SYS};
 static const struct nfs4_principal pi_02 = {.address = 2, .flavor = RPC_AUTH_SYS};
-static const struct nfs4_channel wide = {.max_request_bytes = 65536, .max_response_bytes = 65536,
-                                         .max_cached_bytes = 4096, .max_operations = 16, .max_requests = 4};
+static const struct nfs4_channel wide = {.max_request_bytes = 65536,
+                                         .max_response_bytes = 65536,
+                                         .max_cached_bytes = 4096,
+                                         .max_operations = 16,
+                                         .max_requests = 4};
 
 struct talk {
     struct nfs4_state *state;
@@ -35,13 +38,15 @@ static enum nfs4_status meet(struct nfs4_state *state, const struct nfs4_princip
 static enum nfs4_slot_outcome say(struct talk *talk, uint32_t sequence, uint64_t fingerprint, bool cache,
                                   uint64_t now_ms)
 {
-    struct nfs4_sequence what = {.sequence = sequence, .fingerprint = fingerprint, .cache = cache, .operations = 1};
+    struct nfs4_sequence what = {
+        .sequence = sequence, .fingerprint = fingerprint, .cache = cache, .operations = 1};
 
     memcpy(what.session_id, talk->session.session_id, sizeof(what.session_id));
     return nfs4_sequence_begin(talk->state, &talk->who, &what, now_ms, &talk->use);
 }
 
-static void begin(struct talk *talk, struct nfs4_state *state, const struct nfs4_principal *who, const char *verifier)
+static void begin(struct talk *talk, struct nfs4_state *state, const struct nfs4_principal *who,
+                  const char *verifier)
 {
     struct nfs4_exchanged exchanged;
     struct nfs4_create_session create = {.fore = wide, .back = wide};
@@ -122,11 +127,14 @@ static void a_session_that_ends_lets_its_last_request_finish(void **state)
     nfs4_state_free(s);
 }
 
-static enum nfs4_status open_as(struct talk *talk, const char *owner, uint32_t access, uint32_t deny, uint64_t now_ms,
-                                struct nfs4_stateid *stateid)
+static enum nfs4_status open_as(struct talk *talk, const char *owner, uint32_t access, uint32_t deny,
+                                uint64_t now_ms, struct nfs4_stateid *stateid)
 {
-    const struct nfs4_open open = {.owner = {(const uint8_t *)owner, strlen(owner)}, .key = {.folder = 1},
-                                   .file = file, .access = access, .deny = deny};
+    const struct nfs4_open open = {.owner = {(const uint8_t *)owner, strlen(owner)},
+                                   .key = {.folder = 1},
+                                   .file = file,
+                                   .access = access,
+                                   .deny = deny};
 
     return nfs4_open_file(talk->state, talk->use.client, &open, now_ms, stateid);
 }
@@ -139,7 +147,8 @@ static void who_is_gone_stands_in_nobodys_way_but_keeps_what_nobody_wants(void *
 
     begin(&one, s, &pi_01, "verifier");
     begin(&two, s, &pi_02, "verifier");
-    assert_int_equal(open_as(&one, "a", OPEN4_SHARE_ACCESS_BOTH, OPEN4_SHARE_DENY_BOTH, 0, &stateid), NFS4_OK);
+    assert_int_equal(open_as(&one, "a", OPEN4_SHARE_ACCESS_BOTH, OPEN4_SHARE_DENY_BOTH, 0, &stateid),
+                     NFS4_OK);
     end(&one);
     assert_int_equal(open_as(&two, "b", OPEN4_SHARE_ACCESS_READ, 0, LEASE_MS, &theirs), NFS4ERR_SHARE_DENIED);
     end(&two);
@@ -160,7 +169,10 @@ enum { MODEL_BYTES = 24 };
 static bool is_locked(struct talk *talk, unsigned at, bool write)
 {
     static struct nfs4_denied denied;
-    const struct nfs4_lock lock = {.key = {.folder = 1}, .write = write, .offset = at, .length = 1,
+    const struct nfs4_lock lock = {.key = {.folder = 1},
+                                   .write = write,
+                                   .offset = at,
+                                   .length = 1,
                                    .owner = {(const uint8_t *)"stranger", 8}};
 
     return nfs4_test_lock(talk->state, talk->use.client, &lock, 0, &denied) == NFS4ERR_DENIED;
@@ -177,7 +189,10 @@ static void ranges_split_shrink_and_join_as_the_model_does(void **state)
 
     begin(&talk, s, &pi_01, "verifier");
     assert_int_equal(open_as(&talk, "a", OPEN4_SHARE_ACCESS_BOTH, 0, 0, &open), NFS4_OK);
-    struct nfs4_lock lock = {.key = {.folder = 1}, .offset = 100, .length = 1, .new_owner = true,
+    struct nfs4_lock lock = {.key = {.folder = 1},
+                             .offset = 100,
+                             .length = 1,
+                             .new_owner = true,
                              .owner = {(const uint8_t *)"owner", 5}};
     held = open;
     assert_int_equal(nfs4_lock_range(s, talk.use.client, &lock, 0, &held, &denied), NFS4_OK);
@@ -214,8 +229,8 @@ static void clients_are_bounded_and_those_gone_make_way(void **state)
     char owner[16];
 
     for (int i = 0; i <= NFS4_ADDRESS_CLIENTS_MAX; i++) {
-        const struct nfs4_exchange exchange = {.owner = (const uint8_t *)owner,
-                                               .owner_bytes = (size_t)snprintf(owner, sizeof(owner), "%d", i)};
+        const struct nfs4_exchange exchange = {
+            .owner = (const uint8_t *)owner, .owner_bytes = (size_t)snprintf(owner, sizeof(owner), "%d", i)};
         enum nfs4_status status = nfs4_exchange_id(s, &pi_01, &exchange, 0, &exchanged);
         assert_int_equal(status, i < NFS4_ADDRESS_CLIENTS_MAX ? NFS4_OK : NFS4ERR_DELAY);
     }

@@ -46,7 +46,8 @@ static void a_call_says_who_asks_for_what(void **state)
     assert_int_equal(rpc_decode_call(&r, &call), RPC_CALL_GOOD);
     assert_int_equal(reader_left(&r), 0);
     assert_true(call.xid == 0x1234 && call.program == 100003 && call.version == 4 && call.procedure == 1);
-    assert_true(call.credential.uid == 1000 && call.credential.gid == 100 && call.credential.group_count == 2);
+    assert_true(call.credential.uid == 1000 && call.credential.gid == 100 &&
+                call.credential.group_count == 2);
     assert_int_equal(call.credential.groups[1], 21);
     for (size_t cut = 0; cut < sent.w.offset; cut++) {
         r = reader_over(sent.bytes, cut);
@@ -91,7 +92,8 @@ static void what_we_do_not_speak_is_denied(void **state)
 
 /* ---- the port mapper ---- */
 
-static const struct portmap_entry entries[] = {{100003, 3, PORTMAP_TCP, 2049}, {100005, 3, PORTMAP_UDP, 2050}};
+static const struct portmap_entry entries[] = {{100003, 3, PORTMAP_TCP, 2049},
+                                               {100005, 3, PORTMAP_UDP, 2050}};
 
 static uint32_t ask(uint32_t procedure, uint32_t program, uint32_t protocol)
 {
