@@ -1,6 +1,6 @@
 /*
- * SipHash-2-4: a short keyed authenticator (Aumasson, Bernstein 2012), for names that we give out and later must
- * recognise as our own.
+ * SipHash-2-4: a short keyed authenticator (Aumasson, Bernstein 2012), for names that we give out and later
+ * must recognise as our own.
  */
 #pragma once
 

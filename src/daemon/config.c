@@ -22,7 +22,9 @@ enum { INTERFACES_MAX = 16, SUBNETS_MAX = 64, LEASE_SECONDS_MIN = 60, LEASE_SECO
 #define DEFAULT_STORE_WARN "10%"
 #define DEFAULT_STORE_REFUSE "5%"
 #define DEFAULT_STORE_FULL "1%"
-enum { DEFAULT_HTTP_PORT = 80, DEFAULT_ISCSI_PORT = 3260, STORE_MARK_PERCENT_MAX = 90 };
+#define DEFAULT_NFS_BOOT_PATH "/srv/tftp"
+#define DEFAULT_NFS_ROOT_PATH "/srv/nfs"
+enum { DEFAULT_HTTP_PORT = 80, DEFAULT_ISCSI_PORT = 3260, DEFAULT_NFS_PORT = 2049, NFS_PATH_MAX = 200, STORE_MARK_PERCENT_MAX = 90 };
 
 /* ---- the text, as it stands in the file ---- */
 
@@ -55,6 +57,14 @@ struct yaml_tftp {
     bool *enabled;
 };
 
+struct yaml_nfs {
+    bool *enabled;
+    uint16_t *port;
+    bool *port_mapper;
+    char *boot_path;
+    char *root_path;
+};
+
 struct yaml_iscsi {
     uint16_t *port;
     char *iqn_prefix;
@@ -76,6 +86,7 @@ struct yaml_config {
     struct yaml_dhcp *dhcp;
     struct yaml_tftp *tftp;
     struct yaml_http *http;
+    struct yaml_nfs *nfs;
     struct yaml_iscsi *iscsi;
     char *ipxe;
 };
@@ -117,6 +128,15 @@ static const cyaml_schema_field_t tftp_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t nfs_fields[] = {
+    CYAML_FIELD_BOOL_PTR("enabled", OPTIONAL_PTR, struct yaml_nfs, enabled),
+    CYAML_FIELD_UINT_PTR("port", OPTIONAL_PTR, struct yaml_nfs, port),
+    CYAML_FIELD_BOOL_PTR("port_mapper", OPTIONAL_PTR, struct yaml_nfs, port_mapper),
+    CYAML_FIELD_STRING_PTR("boot_path", OPTIONAL_PTR, struct yaml_nfs, boot_path, 1, NFS_PATH_MAX),
+    CYAML_FIELD_STRING_PTR("root_path", OPTIONAL_PTR, struct yaml_nfs, root_path, 1, NFS_PATH_MAX),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t iscsi_fields[] = {
     CYAML_FIELD_UINT_PTR("port", OPTIONAL_PTR, struct yaml_iscsi, port),
     CYAML_FIELD_STRING_PTR("iqn_prefix", OPTIONAL_PTR, struct yaml_iscsi, iqn_prefix, 0, 180),
@@ -139,6 +159,7 @@ static const cyaml_schema_field_t config_fields[] = {
     CYAML_FIELD_MAPPING_PTR("dhcp", OPTIONAL_PTR, struct yaml_config, dhcp, dhcp_fields),
     CYAML_FIELD_MAPPING_PTR("tftp", OPTIONAL_PTR, struct yaml_config, tftp, tftp_fields),
     CYAML_FIELD_MAPPING_PTR("http", OPTIONAL_PTR, struct yaml_config, http, http_fields),
+    CYAML_FIELD_MAPPING_PTR("nfs", OPTIONAL_PTR, struct yaml_config, nfs, nfs_fields),
     CYAML_FIELD_MAPPING_PTR("iscsi", OPTIONAL_PTR, struct yaml_config, iscsi, iscsi_fields),
     CYAML_FIELD_STRING_PTR("ipxe", OPTIONAL_PTR, struct yaml_config, ipxe, 1, 1024),
     CYAML_FIELD_END,
@@ -398,6 +419,38 @@ static int read_marks(const char *path, const struct yaml_config *yaml, struct c
     return 0;
 }
 
+/* A path of NFS: absolute, plain, without a '/' at its end. */
+static int read_nfs_path(const char *path, const char *key, const char *text, char **to, struct error *error)
+{
+    if (text[0] != '/' || text[1] == '\0' || string_ends_with(text, "/") || strstr(text, "//") || strstr(text, "/."))
+        return error_set(error, -EINVAL, "%s: nfs: %s: \"%s\" is not a path like /srv/tftp", path, key, text);
+    free(*to);
+    *to = xstrdup(text);
+    return 0;
+}
+
+static int read_nfs(const char *path, const struct yaml_nfs *yaml, struct config *config, struct error *error)
+{
+    int r = 0;
+
+    config->nfs_asked_for = true;
+    if (yaml->enabled)
+        config->nfs_enabled = *yaml->enabled;
+    if (yaml->port_mapper)
+        config->nfs_port_mapper = *yaml->port_mapper;
+    if (yaml->port)
+        config->nfs_port = *yaml->port;
+    if (config->nfs_port == 0)
+        return error_set(error, -EINVAL, "%s: nfs: port: 0 is not a port", path);
+    if (yaml->boot_path)
+        r = read_nfs_path(path, "boot_path", yaml->boot_path, &config->nfs_boot_path, error);
+    if (r == 0 && yaml->root_path)
+        r = read_nfs_path(path, "root_path", yaml->root_path, &config->nfs_root_path, error);
+    if (r == 0 && string_equal(config->nfs_boot_path, config->nfs_root_path))
+        r = error_set(error, -EINVAL, "%s: nfs: boot_path and root_path must differ", path);
+    return r;
+}
+
 static struct config *config_with_defaults(const struct yaml_config *yaml)
 {
     struct config *config = xcalloc(1, sizeof(*config));
@@ -414,6 +467,11 @@ static struct config *config_with_defaults(const struct yaml_config *yaml)
     config->tftp_enabled = yaml->tftp && yaml->tftp->enabled ? *yaml->tftp->enabled : true;
     config->http_enabled = yaml->http && yaml->http->enabled ? *yaml->http->enabled : true;
     config->http_port = DEFAULT_HTTP_PORT;
+    config->nfs_enabled = true;
+    config->nfs_port = DEFAULT_NFS_PORT;
+    config->nfs_port_mapper = true;
+    config->nfs_boot_path = xstrdup(DEFAULT_NFS_BOOT_PATH);
+    config->nfs_root_path = xstrdup(DEFAULT_NFS_ROOT_PATH);
     config->iscsi_port = DEFAULT_ISCSI_PORT;
     config->iqn_prefix = xstrdup(DEFAULT_IQN_PREFIX);
     config->program_folder = xstrdup(yaml->ipxe ? yaml->ipxe : DEFAULT_PROGRAM_FOLDER);
@@ -432,6 +490,8 @@ static int interpret(const char *path, const struct yaml_config *yaml, struct co
         r = read_dhcp(path, yaml->dhcp, config, error);
     if (r == 0 && yaml->http)
         r = read_http(path, yaml->http, config, error);
+    if (r == 0 && yaml->nfs)
+        r = read_nfs(path, yaml->nfs, config, error);
     if (r == 0 && yaml->iscsi)
         r = read_iscsi(path, yaml->iscsi, config, error);
     return r;
@@ -465,6 +525,8 @@ void config_free(struct config *config)
     free(config->socket);
     free(config->subnets);
     free(config->iqn_prefix);
+    free(config->nfs_boot_path);
+    free(config->nfs_root_path);
     free(config->program_folder);
     free(config);
 }

@@ -49,6 +49,12 @@ struct config {
     bool http_enabled;
     bool http_port_named; /* by the administrator */
     uint16_t http_port;
+    bool nfs_enabled;
+    bool nfs_asked_for; /* so that it must not fail silently */
+    uint16_t nfs_port;
+    bool nfs_port_mapper;
+    char *nfs_boot_path; /* machines' boot folders are at this path and their hardware address */
+    char *nfs_root_path;
     uint16_t iscsi_port;
     char *iqn_prefix;
     char *program_folder; /* iPXE's files */

@@ -80,11 +80,22 @@ int confine_become(const char *user, struct error *error)
 
 #define LANDLOCK_READ                                                                                        \
     (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+/* Kernels before 5.19 know no right to move a file from one directory to another, and then forbid it. */
+#ifndef LANDLOCK_ACCESS_FS_REFER
+#define LANDLOCK_ACCESS_FS_REFER (1ULL << 13)
+#endif
 #define LANDLOCK_ALL                                                                                         \
     (LANDLOCK_READ | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |                         \
      LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR |           \
      LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |             \
      LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM)
+
+static uint64_t all_rights(void)
+{
+    long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+
+    return LANDLOCK_ALL | (version >= 2 ? LANDLOCK_ACCESS_FS_REFER : 0);
+}
 
 static void allow_below(int ruleset, const char *path, uint64_t access)
 {
@@ -103,7 +114,7 @@ static bool restrict_files(const char *const *folders, const char *also_readable
     /* Programs and libraries for qemu-img, time zones, host names; /proc for our own descriptors. */
     static const char *const readable[] = {"/usr", "/lib", "/lib64", "/bin", "/etc", "/proc", "/sys", NULL};
     static const char *const devices[] = {"/dev/null", "/dev/urandom", NULL};
-    struct landlock_ruleset_attr attributes = {.handled_access_fs = LANDLOCK_ALL};
+    struct landlock_ruleset_attr attributes = {.handled_access_fs = all_rights()};
     CLEANUP_FD int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof(attributes), 0);
 
     if (ruleset < 0)
@@ -114,7 +125,7 @@ static bool restrict_files(const char *const *folders, const char *also_readable
     for (size_t i = 0; devices[i]; i++)
         allow_below(ruleset, devices[i], LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE);
     for (size_t i = 0; folders[i]; i++)
-        allow_below(ruleset, folders[i], LANDLOCK_ALL);
+        allow_below(ruleset, folders[i], attributes.handled_access_fs);
     return syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
 }
 

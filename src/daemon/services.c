@@ -15,6 +15,9 @@
 #include "iscsi/service.h"
 #include "lan/foreign.h"
 #include "lan/newcomers.h"
+#include "nfs/folders.h"
+#include "nfs/service.h"
+#include "rpc/portmap.h"
 #include "tftp/packet.h"
 #include "tftp/service.h"
 
@@ -47,6 +50,9 @@ struct services {
     struct tftp_service *tftp;
     struct http_service *http;
     struct iscsi_service *iscsi;
+    struct nfs_service *nfs;
+    struct nfs_folders *folders;
+    bool nfs_runs;
     struct api_sockets *api_sockets;
     struct api *api;
 
@@ -106,6 +112,23 @@ static int open_http(struct services *s, struct error *error)
     return 0;
 }
 
+/* Another NFS server on this host is a reason to do without, unless the configuration asks for ours. */
+static int open_nfs(struct services *s, struct error *error)
+{
+    const struct nfs_service_ports ports = {
+        .port = s->config->nfs_port,
+        .port_mapper = s->config->nfs_port_mapper ? PORTMAP_PORT : 0,
+    };
+    int r = s->config->nfs_enabled ? nfs_service_open(&ports, &s->nfs, error) : 0;
+
+    if (r < 0 && !s->config->nfs_asked_for) {
+        log_warning("%s: machines get no folders over NFS (nfs: enabled: false in the configuration silences this)",
+                    error->text);
+        r = 0;
+    }
+    return r;
+}
+
 static int open_all(struct services *s, struct error *error)
 {
     const struct config *config = s->config;
@@ -122,6 +145,8 @@ static int open_all(struct services *s, struct error *error)
         r = tftp_service_open(interfaces, config->interface_count, TFTP_PORT, &s->tftp, error);
     if (r == 0 && config->http_enabled)
         r = open_http(s, error);
+    if (r == 0)
+        r = open_nfs(s, error);
     return r;
 }
 
@@ -299,6 +324,33 @@ static int start_iscsi(struct services *s, struct error *error)
     return 0;
 }
 
+static int start_nfs(struct services *s, struct error *error)
+{
+    CLEANUP_FREE char *key_path = xasprintf("%s/nfs.key", s->config->store);
+    const struct nfs_folders_options folders = {
+        .catalog = s->catalog,
+        .presence = s->presence,
+        .store_path = s->config->store,
+        .paths = {[NFS_FOLDER_BOOT] = s->config->nfs_boot_path, [NFS_FOLDER_ROOT] = s->config->nfs_root_path},
+        .events = s->sink,
+    };
+    struct nfs_service_options options = {
+        .key_path = key_path,
+        .control = s->control,
+        .loops = s->data,
+        .loop_count = s->data_count,
+        .workers = s->workers,
+    };
+
+    if (!s->nfs)
+        return 0;
+    s->folders = nfs_folders_new(&folders);
+    options.source = nfs_folders_source(s->folders);
+    int r = nfs_service_start(s->nfs, &options, error);
+    s->nfs_runs = r == 0;
+    return r;
+}
+
 /* ---- what the API asks of the services ---- */
 
 _Static_assert(sizeof(((struct api_session *)0)->latency) == sizeof(((struct statistics_view *)0)->latency),
@@ -437,6 +489,8 @@ static int start_all(struct services *s, struct error *error)
     r = start_dhcp(s, error);
     if (r == 0)
         r = start_iscsi(s, error);
+    if (r == 0)
+        r = start_nfs(s, error);
     if (r < 0)
         return r;
     start_tftp(s);
@@ -469,6 +523,8 @@ static void begin_stop(struct services *s)
         http_service_stop(s->http, DRAIN_MS, one_drained, s);
     if (s->iscsi && ++s->draining)
         iscsi_service_stop(s->iscsi, one_drained, s);
+    if (s->nfs_runs && ++s->draining)
+        nfs_service_stop(s->nfs, one_drained, s);
     one_drained(s);
 }
 
@@ -509,6 +565,8 @@ static void free_all(struct services *s)
     tftp_service_free(s->tftp);
     http_service_free(s->http);
     iscsi_service_free(s->iscsi);
+    nfs_service_free(s->nfs);
+    nfs_folders_free(s->folders);
     api_free(s->api);
     api_sockets_free(s->api_sockets);
     catalog_close(s->catalog);

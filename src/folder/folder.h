@@ -1,19 +1,21 @@
 /*
  * A folder: a directory tree on the server that a machine sees as a file system of its own.
  *
- * Everything in it belongs to the account that farboot runs as. What the machine sees of owners, modes and kinds is
- * data: constant root in a boot folder (as FAT has it), kept in extended attributes in a root folder. Symbolic links,
- * devices, FIFOs and sockets are plain files here, marked in an attribute, so that nothing of it ever means anything
- * to the server's own kernel; links are never followed. All opening is by openat2 below the folder's top.
+ * Everything in it belongs to the account that farboot runs as. What the machine sees of owners, modes and
+ * kinds is data: constant root in a boot folder (as FAT has it), kept in extended attributes in a root
+ * folder. Symbolic links, devices, FIFOs and sockets are plain files here, marked in an attribute, so that
+ * nothing of it ever means anything to the server's own kernel; links are never followed. All opening is by
+ * openat2 below the folder's top.
  *
  *   user.farboot.folder   on the top: its identity and its kind of ownership
  *   user.farboot.object   on an object: kind, mode, owner, group, device
  *   user.farboot.create   on a file: the verifier of the exclusive creation that made it
  *   user.farboot.xattr.*  on an object: the machine's own attributes (capabilities and the like)
  *
- * An object has an identity for ever (inode and birth time), found again by an index in memory: inode → parent and
- * name. The index is filled as names are looked up, and by one walk when an identity is asked for that it does not
- * know (after a restart). Changes of names are durable when a call returns. All calls may block; any thread.
+ * An object has an identity for ever (inode and birth time), found again by an index in memory: inode →
+ * parent and name. The index is filled as names are looked up, and by one walk when an identity is asked for
+ * that it does not know (after a restart). Changes of names are durable when a call returns. All calls may
+ * block; any thread.
  */
 #pragma once
 
@@ -93,10 +95,11 @@ int folder_space(struct folder *folder, struct folder_space *space);
 
 /* ---- objects ----
  *
- * Negative errno; -ESTALE when the object is no more. Names are one component without '/', neither "." nor "..", at
- * most FOLDER_NAME_MAX bytes (else -EINVAL, -ENAMETOOLONG). */
+ * Negative errno; -ESTALE when the object is no more. Names are one component without '/', neither "." nor
+ * "..", at most FOLDER_NAME_MAX bytes (else -EINVAL, -ENAMETOOLONG). */
 
-int folder_attributes(struct folder *folder, struct folder_object object, struct folder_attributes *attributes);
+int folder_attributes(struct folder *folder, struct folder_object object,
+                      struct folder_attributes *attributes);
 int folder_lookup(struct folder *folder, struct folder_object directory, const char *name,
                   struct folder_attributes *attributes);
 /* The directory that holds it; the top holds itself. */
@@ -133,27 +136,29 @@ struct folder_make {
 
 /* -EEXIST if the name is taken; with a verifier that made what is there, it is given instead. */
 int folder_make(struct folder *folder, struct folder_object directory, const char *name,
-                const struct folder_make *make, struct folder_attributes *attributes, struct folder_step *step);
+                const struct folder_make *make, struct folder_attributes *attributes,
+                struct folder_step *step);
 
 enum folder_remove { FOLDER_REMOVE_ANY, FOLDER_REMOVE_DIRECTORY, FOLDER_REMOVE_OTHER };
 
 /* -ENOTDIR or -EISDIR if it is not what was meant. */
-int folder_remove(struct folder *folder, struct folder_object directory, const char *name, enum folder_remove what,
-                  struct folder_step *step);
-int folder_rename(struct folder *folder, struct folder_object from, const char *from_name, struct folder_object to,
-                  const char *to_name, struct folder_step *from_step, struct folder_step *to_step);
-int folder_link(struct folder *folder, struct folder_object object, struct folder_object directory, const char *name,
-                struct folder_step *step);
+int folder_remove(struct folder *folder, struct folder_object directory, const char *name,
+                  enum folder_remove what, struct folder_step *step);
+int folder_rename(struct folder *folder, struct folder_object from, const char *from_name,
+                  struct folder_object to, const char *to_name, struct folder_step *from_step,
+                  struct folder_step *to_step);
+int folder_link(struct folder *folder, struct folder_object object, struct folder_object directory,
+                const char *name, struct folder_step *step);
 
 struct folder_entry {
     const char *name;
     uint64_t inode;
-    uint64_t cookie; /* where the listing goes on after it; never below 3 */
+    uint64_t cookie;                            /* where the listing goes on after it; never below 3 */
     const struct folder_attributes *attributes; /* NULL if not asked for */
 };
 
-/* Calls `fn` for each entry after `cookie` (0: from the beginning) until it gives false; `ended` says whether all were
- * shown. "." and ".." are not entries. */
+/* Calls `fn` for each entry after `cookie` (0: from the beginning) until it gives false; `ended` says whether
+ * all were shown. "." and ".." are not entries. */
 int folder_list(struct folder *folder, struct folder_object directory, uint64_t cookie, bool with_attributes,
                 bool (*fn)(void *arg, const struct folder_entry *entry), void *arg, bool *ended);
 
@@ -163,7 +168,8 @@ int folder_set_xattr(struct folder *folder, struct folder_object object, const c
 
 /* ---- contents ---- */
 
-/* A plain file, open; it stays readable when its last name goes. -EISDIR, -EINVAL for what has no contents. */
+/* A plain file, open; it stays readable when its last name goes. -EISDIR, -EINVAL for what has no contents.
+ */
 int folder_file_open(struct folder *folder, struct folder_object object, struct folder_file **file);
 struct folder_file *folder_file_ref(struct folder_file *file);
 /* NULL is fine. */

@@ -52,8 +52,8 @@ struct folder {
 int object_stat(int fd, struct statx *st);
 struct folder_object object_identity(const struct statx *st);
 /* `node` (or NULL) counts our changes. */
-int object_attributes(const struct folder *folder, int fd, const struct statx *st, const struct index_node *node,
-                      struct folder_attributes *attributes);
+int object_attributes(const struct folder *folder, int fd, const struct statx *st,
+                      const struct index_node *node, struct folder_attributes *attributes);
 int object_set_kind(const struct folder *folder, int fd, const struct folder_attributes *attributes);
 uint64_t object_change(const struct statx *st, const struct index_node *node);
 
@@ -74,8 +74,8 @@ struct raw_entry {
     unsigned char type;
     const char *name;
 };
-int resolve_list(int directory, uint64_t cookie, bool (*fn)(void *arg, const struct raw_entry *entry), void *arg,
-                 bool *ended);
+int resolve_list(int directory, uint64_t cookie, bool (*fn)(void *arg, const struct raw_entry *entry),
+                 void *arg, bool *ended);
 
 /* ---- file.c ---- */
 

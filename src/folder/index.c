@@ -104,7 +104,8 @@ static void add_name(struct index_node *node, uint64_t parent, const char *text)
     node->names = name;
 }
 
-struct index_node *index_note(struct index *index, struct folder_object object, uint64_t parent, const char *name)
+struct index_node *index_note(struct index *index, struct folder_object object, uint64_t parent,
+                              const char *name)
 {
     struct index_node *node = index_find(index, object.inode);
 

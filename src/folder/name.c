@@ -26,7 +26,8 @@ struct place {
     uint64_t before;
 };
 
-static int place_open(struct folder *folder, struct folder_object object, const char *name, struct place *place)
+static int place_open(struct folder *folder, struct folder_object object, const char *name,
+                      struct place *place)
 {
     struct statx st;
     int r = check_name(name);
@@ -46,7 +47,8 @@ static void place_close(const struct place *place)
 }
 
 /* Its names have changed (or, if not `changed`, have not). */
-static void place_step(struct folder *folder, const struct place *place, bool changed, struct folder_step *step)
+static void place_step(struct folder *folder, const struct place *place, bool changed,
+                       struct folder_step *step)
 {
     struct index_node *node = index_find(&folder->index, place->object.inode);
     struct statx st;
@@ -74,7 +76,8 @@ static void touch_node(struct folder *folder, uint64_t inode)
         node->changes++;
 }
 
-static void name_is_gone(struct folder *folder, const struct statx *st, const struct place *place, const char *name)
+static void name_is_gone(struct folder *folder, const struct statx *st, const struct place *place,
+                         const char *name)
 {
     touch_node(folder, st->stx_ino);
     index_forget(&folder->index, st->stx_ino, place->object.inode, name);
@@ -83,8 +86,8 @@ static void name_is_gone(struct folder *folder, const struct statx *st, const st
 
 /* ---- looking up ---- */
 
-static int attributes_by_name(struct folder *folder, const struct place *place, const char *name, struct statx *st,
-                              struct folder_attributes *attributes)
+static int attributes_by_name(struct folder *folder, const struct place *place, const char *name,
+                              struct statx *st, struct folder_attributes *attributes)
 {
     CLEANUP_FD int fd = resolve_name(place->fd, name, O_RDONLY);
 
@@ -204,7 +207,8 @@ static int make_in_place(struct folder *folder, const struct place *place, const
 }
 
 int folder_make(struct folder *folder, struct folder_object directory, const char *name,
-                const struct folder_make *make, struct folder_attributes *attributes, struct folder_step *step)
+                const struct folder_make *make, struct folder_attributes *attributes,
+                struct folder_step *step)
 {
     struct place place;
     struct statx st;
@@ -248,8 +252,8 @@ static int remove_in_place(struct folder *folder, const struct place *place, con
     return 0;
 }
 
-int folder_remove(struct folder *folder, struct folder_object directory, const char *name, enum folder_remove what,
-                  struct folder_step *step)
+int folder_remove(struct folder *folder, struct folder_object directory, const char *name,
+                  enum folder_remove what, struct folder_step *step)
 {
     struct place place;
 
@@ -283,7 +287,8 @@ static int rename_in_place(struct folder *folder, struct renaming *renaming)
     if (r < 0)
         return r;
     bool replaces = stat_name(to, renaming->to_name, &replaced) == 0;
-    if (replaces && replaced.stx_ino == moved.stx_ino) /* two names of one object, or one name: nothing is done */
+    if (replaces &&
+        replaced.stx_ino == moved.stx_ino) /* two names of one object, or one name: nothing is done */
         return 0;
     if (renameat(from->fd, renaming->from_name, to->fd, renaming->to_name) < 0)
         return -errno;
@@ -307,8 +312,9 @@ static int rename_durably(struct folder *folder, const struct renaming *renaming
     return r;
 }
 
-int folder_rename(struct folder *folder, struct folder_object from, const char *from_name, struct folder_object to,
-                  const char *to_name, struct folder_step *from_step, struct folder_step *to_step)
+int folder_rename(struct folder *folder, struct folder_object from, const char *from_name,
+                  struct folder_object to, const char *to_name, struct folder_step *from_step,
+                  struct folder_step *to_step)
 {
     struct renaming renaming = {.from_name = from_name, .to_name = to_name, .to.fd = -1};
 
@@ -346,8 +352,8 @@ static int link_in_place(struct folder *folder, struct folder_object object, con
     return 0;
 }
 
-int folder_link(struct folder *folder, struct folder_object object, struct folder_object directory, const char *name,
-                struct folder_step *step)
+int folder_link(struct folder *folder, struct folder_object object, struct folder_object directory,
+                const char *name, struct folder_step *step)
 {
     struct place place;
 

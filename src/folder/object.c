@@ -71,8 +71,8 @@ static void make_constant(struct folder_attributes *a)
     a->mode = BOOT_MODE;
 }
 
-int object_attributes(const struct folder *folder, int fd, const struct statx *st, const struct index_node *node,
-                      struct folder_attributes *a)
+int object_attributes(const struct folder *folder, int fd, const struct statx *st,
+                      const struct index_node *node, struct folder_attributes *a)
 {
     bool directory = S_ISDIR(st->stx_mode);
     int r = 0;
@@ -105,12 +105,13 @@ int object_set_kind(const struct folder *folder, int fd, const struct folder_att
 
     if (folder->owner == FOLDER_OWNER_ROOT && !marked)
         return 0;
-    int length = snprintf(text, sizeof(text), "%c %o %u %u %u %u", kind_letters[a->kind], a->mode & MODE_BITS, a->uid,
-                          a->gid, a->major, a->minor);
+    int length = snprintf(text, sizeof(text), "%c %o %u %u %u %u", kind_letters[a->kind], a->mode & MODE_BITS,
+                          a->uid, a->gid, a->major, a->minor);
     return fsetxattr(fd, FOLDER_XATTR_OBJECT, text, (size_t)length, 0) < 0 ? -errno : 0;
 }
 
-int folder_attributes(struct folder *folder, struct folder_object object, struct folder_attributes *attributes)
+int folder_attributes(struct folder *folder, struct folder_object object,
+                      struct folder_attributes *attributes)
 {
     CLEANUP_FD int fd = -1;
     struct statx st;
@@ -151,7 +152,8 @@ int folder_read_link(struct folder *folder, struct folder_object object, char ta
 
 /* ---- changing ---- */
 
-static int change_owner(struct folder *folder, int fd, const struct statx *st, const struct folder_change *change)
+static int change_owner(struct folder *folder, int fd, const struct statx *st,
+                        const struct folder_change *change)
 {
     struct folder_attributes a;
 
@@ -192,7 +194,8 @@ static int change_times(int fd, const struct folder_change *change)
     return futimens(fd, times) < 0 ? -errno : 0;
 }
 
-static int apply_change(struct folder *folder, int fd, const struct statx *st, const struct folder_change *change)
+static int apply_change(struct folder *folder, int fd, const struct statx *st,
+                        const struct folder_change *change)
 {
     int r = 0;
 

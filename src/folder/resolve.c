@@ -34,8 +34,8 @@ int resolve_name(int directory, const char *name, int flags)
 /* ---- listing ---- */
 
 /* As the kernel gives it (getdents64(2)). */
-static bool show_entries(const uint8_t *bytes, size_t length_bytes, bool (*fn)(void *, const struct raw_entry *),
-                         void *arg)
+static bool show_entries(const uint8_t *bytes, size_t length_bytes,
+                         bool (*fn)(void *, const struct raw_entry *), void *arg)
 {
     for (size_t at = 0; at < length_bytes;) {
         const struct dirent64 *d = (const struct dirent64 *)(bytes + at);
@@ -49,8 +49,8 @@ static bool show_entries(const uint8_t *bytes, size_t length_bytes, bool (*fn)(v
     return true;
 }
 
-int resolve_list(int directory, uint64_t cookie, bool (*fn)(void *arg, const struct raw_entry *entry), void *arg,
-                 bool *ended)
+int resolve_list(int directory, uint64_t cookie, bool (*fn)(void *arg, const struct raw_entry *entry),
+                 void *arg, bool *ended)
 {
     CLEANUP_FREE uint8_t *buffer = xcalloc(1, LISTING_BYTES);
 
@@ -105,7 +105,8 @@ static bool note_entry(void *arg, const struct raw_entry *entry)
     return true;
 }
 
-static int open_known(struct folder *folder, struct folder_object object, int flags, int *fd, struct statx *st);
+static int open_known(struct folder *folder, struct folder_object object, int flags, int *fd,
+                      struct statx *st);
 
 static void walk_all(struct folder *folder)
 {
@@ -142,8 +143,8 @@ static bool same_object(struct folder_object a, struct folder_object b)
     return a.inode == b.inode && a.generation == b.generation;
 }
 
-static int open_and_verify(struct folder *folder, const char *path, struct folder_object object, int flags, int *fd,
-                           struct statx *st)
+static int open_and_verify(struct folder *folder, const char *path, struct folder_object object, int flags,
+                           int *fd, struct statx *st)
 {
     CLEANUP_FD int opened = open_beneath(folder->fd, path, flags);
     int r = opened < 0 ? opened : object_stat(opened, st);
@@ -189,7 +190,8 @@ static int open_nameless(const struct index_node *node, int *fd, struct statx *s
     return r;
 }
 
-static int open_known(struct folder *folder, struct folder_object object, int flags, int *fd, struct statx *st)
+static int open_known(struct folder *folder, struct folder_object object, int flags, int *fd,
+                      struct statx *st)
 {
     struct index_node *node = index_find(&folder->index, object.inode);
 

@@ -158,8 +158,8 @@ static void run_call(struct work *work)
 
     call->reply = malloc(NFS_REPLY_MAX_BYTES);
     CHECK(call->reply != NULL);
-    call->reply_bytes =
-        nfs_server_answer(call->connection->loop->server, &call->caller, call->bytes, call->length_bytes, call->reply);
+    call->reply_bytes = nfs_server_answer(call->connection->loop->server, &call->caller, call->bytes,
+                                          call->length_bytes, call->reply);
     call->reply = xrealloc(call->reply, MAX(call->reply_bytes, (size_t)1), 1);
     free(TAKE_PTR(call->bytes));
 }

@@ -8,9 +8,9 @@
 #include "nfs/server.h"
 
 enum {
-    NFS_CONNECTIONS_MAX = 1024,  /* on one loop */
+    NFS_CONNECTIONS_MAX = 1024,    /* on one loop */
     NFS_CONNECTION_CALLS_MAX = 64, /* that run or wait for one connection; beyond it, nothing is read */
-    NFS_LOOP_CALLS_MAX = 128,    /* for all connections of a loop */
+    NFS_LOOP_CALLS_MAX = 128,      /* for all connections of a loop */
 };
 
 /* What the connections of one loop share. */

@@ -1,8 +1,8 @@
 /*
  * What one machine may see: folders, each under the path that its fstab names.
  *
- * Whoever knows machines and addresses answers the question "who asks?"; the protocol engines only use the answer,
- * anew for every call, so that a machine that loses a folder loses it at once.
+ * Whoever knows machines and addresses answers the question "who asks?"; the protocol engines only use the
+ * answer, anew for every call, so that a machine that loses a folder loses it at once.
  */
 #pragma once
 

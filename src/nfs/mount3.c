@@ -17,7 +17,8 @@ static bool take_path(struct reader *in, char path[PATH_MAX_BYTES + 1])
     return true;
 }
 
-static void put_mounted(const struct nfs_request *request, const struct nfs_object *object, struct writer *out)
+static void put_mounted(const struct nfs_request *request, const struct nfs_object *object,
+                        struct writer *out)
 {
     uint8_t handle[NFS_HANDLE_BYTES];
 
@@ -63,26 +64,21 @@ static enum rpc_accept nothing(const struct nfs_request *request, struct reader 
 }
 
 /* Only what the caller may mount, and only he is named. */
-static enum rpc_accept export(const struct nfs_request *request, struct reader *in, struct writer *out)
-{
-    const struct nfs_exports *exports = request->view.exports;
-    char address[INET_TEXT_SIZE];
+static enum rpc_accept export(const struct nfs_request *request, struct reader *in, struct writer *out) {
+    const struct nfs_exports *exports = request->view.exports; char address[INET_TEXT_SIZE];
 
-    for (size_t i = 0; i < exports->count; i++) {
-        xdr_put_bool(out, true);
-        xdr_put_string(out, exports->list[i].path);
-        xdr_put_bool(out, true);
-        xdr_put_string(out, inet_format(address, request->caller->address));
-        xdr_put_bool(out, false);
-    }
-    xdr_put_bool(out, false);
-    return RPC_SUCCESS;
+    for (size_t i = 0; i < exports->count;
+         i++){xdr_put_bool(out, true); xdr_put_string(out, exports->list[i].path); xdr_put_bool(out, true);
+              xdr_put_string(out, inet_format(address, request->caller->address)); xdr_put_bool(out, false);}
+xdr_put_bool(out, false);
+return RPC_SUCCESS;
 }
 
 enum rpc_accept mount3_answer(const struct nfs_request *request, struct reader *in, struct writer *out)
 {
-    static enum rpc_accept (*const procedures[])(const struct nfs_request *, struct reader *, struct writer *) = {
-        nothing, mnt, dump, umnt, nothing, export};
+    static enum rpc_accept (*const procedures[])(const struct nfs_request *, struct reader *,
+                                                 struct writer *) = {nothing, mnt,     dump,
+                                                                     umnt,    nothing, export};
 
     if (request->call->procedure >= ARRAY_SIZE(procedures))
         return RPC_PROCEDURE_UNAVAILABLE;

@@ -7,7 +7,8 @@ static enum nfs4_status decoded(const struct nfs3_call *c, enum nfs4_status stat
     return reader_ok(c->in) ? status : NFS4ERR_BADXDR;
 }
 
-static enum nfs4_status take_attributes(struct nfs3_call *c, struct nfs_object *object, struct folder_attributes *a)
+static enum nfs4_status take_attributes(struct nfs3_call *c, struct nfs_object *object,
+                                        struct folder_attributes *a)
 {
     enum nfs4_status status = nfs3_take_object(c, object);
 
@@ -131,8 +132,8 @@ static enum nfs4_status read_(struct nfs3_call *c)
     return nfs_status_of(read_into(c, file, offset, MIN(count, c->io_max_bytes)));
 }
 
-static int write_into(struct nfs3_call *c, const struct nfs_object *object, const uint8_t *bytes, size_t length,
-                      uint64_t offset, bool sync)
+static int write_into(struct nfs3_call *c, const struct nfs_object *object, const uint8_t *bytes,
+                      size_t length, uint64_t offset, bool sync)
 {
     CLEANUP(cleanup_folder_file) struct folder_file *file = NULL;
     int r = view_open(c->view, object, MAY_WRITE, &file);

@@ -1,8 +1,8 @@
 /*
  * NFS version 3 (RFC 1813).
  *
- * No state but the file system's own. Answers carry the attributes after an operation and none from before it, which
- * the protocol leaves to the server.
+ * No state but the file system's own. Answers carry the attributes after an operation and none from before
+ * it, which the protocol leaves to the server.
  */
 #pragma once
 

@@ -63,10 +63,11 @@ static void put_time(struct writer *w, uint64_t seconds, uint64_t nanoseconds)
 }
 
 /* The time of the last change is our `change`, so that no two states of an object bear the same one. */
-void nfs3_put_attributes(struct nfs3_call *c, const struct nfs_object *object, const struct folder_attributes *a)
+void nfs3_put_attributes(struct nfs3_call *c, const struct nfs_object *object,
+                         const struct folder_attributes *a)
 {
     static const uint32_t types[] = {
-        [FOLDER_FILE] = 1,   [FOLDER_DIRECTORY] = 2, [FOLDER_BLOCK] = 3, [FOLDER_CHARACTER] = 4,
+        [FOLDER_FILE] = 1,    [FOLDER_DIRECTORY] = 2, [FOLDER_BLOCK] = 3, [FOLDER_CHARACTER] = 4,
         [FOLDER_SYMLINK] = 5, [FOLDER_SOCKET] = 6,    [FOLDER_FIFO] = 7,
     };
     struct writer *w = c->out;

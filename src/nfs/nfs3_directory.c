@@ -72,7 +72,8 @@ static void put_made(struct nfs3_call *c, const struct place *place, const struc
 
 static int change_made(struct nfs3_call *c, const struct nfs_object *object, struct folder_change *change)
 {
-    bool more = change->set_uid || change->set_gid || change->set_size || change->set_accessed || change->set_modified;
+    bool more = change->set_uid || change->set_gid || change->set_size || change->set_accessed ||
+                change->set_modified;
 
     change->set_mode = false; /* the making took it */
     return more ? view_change(c->view, object, change, true) : 0;
@@ -84,16 +85,17 @@ static int make(struct nfs3_call *c, const struct place *place, struct folder_ma
     struct folder_attributes a;
     struct folder_step step;
 
-    making->mode = change->set_mode                    ? change->mode
+    making->mode = change->set_mode                   ? change->mode
                    : making->kind == FOLDER_DIRECTORY ? DIRECTORY_MODE
                                                       : OTHER_MODE;
-    int r = is_dots(place->name) ? -EEXIST
-                                 : view_make(c->view, &place->directory, place->name, making, object, &a, &step);
+    int r = is_dots(place->name)
+                ? -EEXIST
+                : view_make(c->view, &place->directory, place->name, making, object, &a, &step);
     return r < 0 ? r : change_made(c, object, change);
 }
 
-static enum nfs4_status make_and_tell(struct nfs3_call *c, const struct place *place, struct folder_make *making,
-                                      struct folder_change *change)
+static enum nfs4_status make_and_tell(struct nfs3_call *c, const struct place *place,
+                                      struct folder_make *making, struct folder_change *change)
 {
     struct nfs_object object;
     int r = make(c, place, making, change, &object);
@@ -186,8 +188,10 @@ enum nfs4_status nfs3_symlink(struct nfs3_call *c)
 enum nfs4_status nfs3_mknod(struct nfs3_call *c)
 {
     enum { BLOCK = 3, CHARACTER = 4, SOCKET = 6, FIFO = 7 };
-    static const enum folder_kind kinds[] = {
-        [BLOCK] = FOLDER_BLOCK, [CHARACTER] = FOLDER_CHARACTER, [SOCKET] = FOLDER_SOCKET, [FIFO] = FOLDER_FIFO};
+    static const enum folder_kind kinds[] = {[BLOCK] = FOLDER_BLOCK,
+                                             [CHARACTER] = FOLDER_CHARACTER,
+                                             [SOCKET] = FOLDER_SOCKET,
+                                             [FIFO] = FOLDER_FIFO};
     struct folder_make making = {0};
     struct folder_change change = {0};
     struct place place;
@@ -325,7 +329,8 @@ static bool list_entry(void *arg, const struct folder_entry *entry)
     return true;
 }
 
-static enum nfs4_status list(struct nfs3_call *c, struct listing *listing, uint64_t cookie, uint32_t max_bytes)
+static enum nfs4_status list(struct nfs3_call *c, struct listing *listing, uint64_t cookie,
+                             uint32_t max_bytes)
 {
     size_t begin = c->out->offset;
     bool ended;

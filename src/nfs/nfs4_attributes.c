@@ -77,8 +77,9 @@ static void put_true(const struct subject *s, struct writer *w)
 static void put_type(const struct subject *s, struct writer *w)
 {
     static const uint32_t types[] = {
-        [FOLDER_FILE] = NF4REG,    [FOLDER_DIRECTORY] = NF4DIR, [FOLDER_SYMLINK] = NF4LNK,  [FOLDER_FIFO] = NF4FIFO,
-        [FOLDER_SOCKET] = NF4SOCK, [FOLDER_BLOCK] = NF4BLK,     [FOLDER_CHARACTER] = NF4CHR,
+        [FOLDER_FILE] = NF4REG,      [FOLDER_DIRECTORY] = NF4DIR, [FOLDER_SYMLINK] = NF4LNK,
+        [FOLDER_FIFO] = NF4FIFO,     [FOLDER_SOCKET] = NF4SOCK,   [FOLDER_BLOCK] = NF4BLK,
+        [FOLDER_CHARACTER] = NF4CHR,
     };
 
     writer_be32(w, types[s->a->kind]);
@@ -319,7 +320,8 @@ static void put_exclusive(const struct subject *s, struct writer *w)
 
 enum nfs4_status nfs4_check_readable(const struct nfs4_bitmap *asked)
 {
-    bool only_settable = nfs4_bitmap_has(asked, FATTR4_TIME_ACCESS_SET) || nfs4_bitmap_has(asked, FATTR4_TIME_MODIFY_SET);
+    bool only_settable =
+        nfs4_bitmap_has(asked, FATTR4_TIME_ACCESS_SET) || nfs4_bitmap_has(asked, FATTR4_TIME_MODIFY_SET);
 
     return only_settable ? NFS4ERR_INVAL : NFS4_OK;
 }

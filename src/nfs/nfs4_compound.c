@@ -138,7 +138,8 @@ static enum nfs4_status run_one(struct nfs4_compound *c)
     return status;
 }
 
-static void prepare(struct nfs4_compound *c, const struct nfs_request *request, struct reader *in, struct writer *out)
+static void prepare(struct nfs4_compound *c, const struct nfs_request *request, struct reader *in,
+                    struct writer *out)
 {
     *c = (struct nfs4_compound){
         .request = request,
@@ -201,7 +202,8 @@ bool nfs4_compound(const struct nfs_request *request, struct reader *in, struct 
     xdr_put_opaque(out, tag, tag_bytes);
     size_t count_place = xdr_put_later(out);
     c.least_reply_bytes = out->offset + SEQUENCE_RESULT_BYTES;
-    enum nfs4_status status = minor == NFS4_MINOR_VERSION ? run_all(&c, count_place) : NFS4ERR_MINOR_VERS_MISMATCH;
+    enum nfs4_status status =
+        minor == NFS4_MINOR_VERSION ? run_all(&c, count_place) : NFS4ERR_MINOR_VERS_MISMATCH;
     if (c.is_repeat)
         status = put_repeated(&c, count_place);
     xdr_patch(out, status_place, status);

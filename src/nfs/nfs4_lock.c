@@ -18,7 +18,8 @@ static void decode_owner(struct reader *r, struct nfs4_owner *owner)
 }
 
 /* locker4: a new owner on top of an open, or one that has locks already. */
-static enum nfs4_status decode_locker(struct nfs4_compound *c, struct nfs4_lock *lock, struct nfs4_stateid *stateid)
+static enum nfs4_status decode_locker(struct nfs4_compound *c, struct nfs4_lock *lock,
+                                      struct nfs4_stateid *stateid)
 {
     enum nfs4_status status;
 

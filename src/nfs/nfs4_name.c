@@ -7,7 +7,8 @@ enum { DIRECTORY_MODE = 0755, OTHER_MODE = 0644 };
 
 /* ---- CREATE ---- */
 
-static enum nfs4_status decode_target(struct reader *r, struct folder_make *make, char target[FOLDER_TARGET_MAX + 1])
+static enum nfs4_status decode_target(struct reader *r, struct folder_make *make,
+                                      char target[FOLDER_TARGET_MAX + 1])
 {
     size_t length;
     const uint8_t *bytes = xdr_opaque(r, NFS_CALL_MAX_BYTES, &length);
@@ -24,7 +25,8 @@ static enum nfs4_status decode_target(struct reader *r, struct folder_make *make
     return NFS4_OK;
 }
 
-static enum nfs4_status decode_type(struct reader *r, struct folder_make *make, char target[FOLDER_TARGET_MAX + 1])
+static enum nfs4_status decode_type(struct reader *r, struct folder_make *make,
+                                    char target[FOLDER_TARGET_MAX + 1])
 {
     static const enum folder_kind kinds[] = {
         [NF4DIR] = FOLDER_DIRECTORY, [NF4BLK] = FOLDER_BLOCK,   [NF4CHR] = FOLDER_CHARACTER,
@@ -62,7 +64,9 @@ static enum nfs4_status create(struct nfs4_compound *c, const char *name, struct
     struct nfs_object made;
     struct folder_step step;
 
-    make->mode = change->set_mode ? change->mode : make->kind == FOLDER_DIRECTORY ? DIRECTORY_MODE : OTHER_MODE;
+    make->mode = change->set_mode                 ? change->mode
+                 : make->kind == FOLDER_DIRECTORY ? DIRECTORY_MODE
+                                                  : OTHER_MODE;
     int r = view_make(c->view, &c->current, name, make, &made, &a, &step);
     if (r == 0)
         r = change_new(c, &made, change);
@@ -154,8 +158,8 @@ enum { LISTING_END_BYTES = 8, ENTRY_FIXED_BYTES = 16 };
 struct listing {
     struct nfs4_compound *c;
     struct nfs4_bitmap asked;
-    size_t limit;          /* where the entries must have ended */
-    uint32_t names_left;   /* of dircount: names and cookies */
+    size_t limit;        /* where the entries must have ended */
+    uint32_t names_left; /* of dircount: names and cookies */
     unsigned count;
     bool full;
 };
@@ -179,7 +183,8 @@ static int object_of(struct listing *listing, const struct folder_entry *entry, 
     return 0;
 }
 
-static void put_entry(struct listing *listing, const struct folder_entry *entry, const struct nfs_object *object)
+static void put_entry(struct listing *listing, const struct folder_entry *entry,
+                      const struct nfs_object *object)
 {
     static const struct folder_attributes none = {0};
     struct writer *w = listing->c->out;
@@ -187,7 +192,8 @@ static void put_entry(struct listing *listing, const struct folder_entry *entry,
     xdr_put_bool(w, true);
     writer_be64(w, entry->cookie);
     xdr_put_string(w, entry->name);
-    nfs4_put_attributes(listing->c, w, object, entry->attributes ? entry->attributes : &none, &listing->asked);
+    nfs4_put_attributes(listing->c, w, object, entry->attributes ? entry->attributes : &none,
+                        &listing->asked);
 }
 
 static bool list_entry(void *arg, const struct folder_entry *entry)
@@ -217,7 +223,8 @@ static bool list_entry(void *arg, const struct folder_entry *entry)
 static enum nfs4_status list(struct nfs4_compound *c, struct listing *listing, uint64_t cookie)
 {
     bool ended;
-    int r = view_list(c->view, &c->current, cookie, with_attributes(&listing->asked), list_entry, listing, &ended);
+    int r = view_list(c->view, &c->current, cookie, with_attributes(&listing->asked), list_entry, listing,
+                      &ended);
 
     if (r < 0)
         return nfs_status_of(r);

@@ -15,8 +15,8 @@ enum nfs4_status nfs4_op_access(struct nfs4_compound *c)
         status = nfs_status_of(view_attributes(c->view, &c->current, &a));
     if (status != NFS4_OK)
         return status;
-    uint32_t meaningful =
-        a.kind == FOLDER_DIRECTORY ? ACCESS4_ALL & ~ACCESS4_EXECUTE : ACCESS4_ALL & ~(ACCESS4_LOOKUP | ACCESS4_DELETE);
+    uint32_t meaningful = a.kind == FOLDER_DIRECTORY ? ACCESS4_ALL & ~ACCESS4_EXECUTE
+                                                     : ACCESS4_ALL & ~(ACCESS4_LOOKUP | ACCESS4_DELETE);
     writer_be32(c->out, asked & meaningful);
     writer_be32(c->out, asked & permission_access_bits(&a, c->view->credential));
     return NFS4_OK;
@@ -58,7 +58,8 @@ enum nfs4_status nfs4_op_nverify(struct nfs4_compound *c)
 }
 
 /* A new size is written data: whoever changes it needs what a writer needs. */
-static enum nfs4_status check_size_change(struct nfs4_compound *c, const struct nfs4_stateid *stateid, bool *writable)
+static enum nfs4_status check_size_change(struct nfs4_compound *c, const struct nfs4_stateid *stateid,
+                                          bool *writable)
 {
     struct nfs4_file_key key = nfs4_key_of(&c->current);
     struct folder_file *file;
@@ -104,8 +105,8 @@ enum nfs4_status nfs4_op_readlink(struct nfs4_compound *c)
 /* ---- contents ---- */
 
 /* The file that I/O under a stateid goes to. */
-static enum nfs4_status open_for_io(struct nfs4_compound *c, const struct nfs4_stateid *stateid, uint32_t access,
-                                    struct folder_file **file)
+static enum nfs4_status open_for_io(struct nfs4_compound *c, const struct nfs4_stateid *stateid,
+                                    uint32_t access, struct folder_file **file)
 {
     struct nfs4_file_key key = nfs4_key_of(&c->current);
     struct folder_attributes a;
@@ -164,8 +165,8 @@ enum nfs4_status nfs4_op_read(struct nfs4_compound *c)
     return nfs_status_of(read_into(c->out, file, offset, MIN(count, room)));
 }
 
-static int write_out(struct nfs4_compound *c, struct folder_file *file, const uint8_t *bytes, size_t length_bytes,
-                     uint64_t offset, uint32_t stable)
+static int write_out(struct nfs4_compound *c, struct folder_file *file, const uint8_t *bytes,
+                     size_t length_bytes, uint64_t offset, uint32_t stable)
 {
     int r = folder_file_write(file, bytes, length_bytes, offset);
 

@@ -44,8 +44,10 @@ static enum nfs4_status decode_share(struct reader *r, struct wish *wish)
     wish->access = access & OPEN4_SHARE_ACCESS_BOTH;
     if (!reader_ok(r))
         return NFS4ERR_BADXDR;
-    bool known = !(access & ~(uint32_t)(OPEN4_SHARE_ACCESS_BOTH | OPEN4_SHARE_WANT_MASK | OPEN4_SHARE_WANT_SIGNALS));
-    return known && wish->access && wish->deny <= OPEN4_SHARE_DENY_BOTH && wish->want <= OPEN4_SHARE_WANT_CANCEL
+    bool known =
+        !(access & ~(uint32_t)(OPEN4_SHARE_ACCESS_BOTH | OPEN4_SHARE_WANT_MASK | OPEN4_SHARE_WANT_SIGNALS));
+    return known && wish->access && wish->deny <= OPEN4_SHARE_DENY_BOTH &&
+                   wish->want <= OPEN4_SHARE_WANT_CANCEL
                ? NFS4_OK
                : NFS4ERR_INVAL;
 }
@@ -116,7 +118,8 @@ static bool is_exclusive(const struct wish *wish)
 
 static int change_made(struct nfs4_compound *c, struct opening *opening, struct folder_change change)
 {
-    bool more = change.set_uid || change.set_gid || change.set_size || change.set_accessed || change.set_modified;
+    bool more =
+        change.set_uid || change.set_gid || change.set_size || change.set_accessed || change.set_modified;
 
     change.set_mode = false; /* the making took it */
     return more ? view_change(c->view, &opening->object, &change, true) : 0;
@@ -175,8 +178,10 @@ static uint32_t rights_for(const struct wish *wish)
            (wish->access & OPEN4_SHARE_ACCESS_WRITE ? MAY_WRITE : 0);
 }
 
-/* Whoever makes a file has it open as he asked, whatever mode he gave it; and a program that may be run may be read. */
-static enum nfs4_status check_rights(struct nfs4_compound *c, const struct wish *wish, const struct opening *opening)
+/* Whoever makes a file has it open as he asked, whatever mode he gave it; and a program that may be run may
+ * be read. */
+static enum nfs4_status check_rights(struct nfs4_compound *c, const struct wish *wish,
+                                     const struct opening *opening)
 {
     uint32_t rights = permission_of(&opening->attributes, c->view->credential);
     uint32_t wanted = rights_for(wish);
@@ -210,7 +215,8 @@ static enum nfs4_status enter(struct nfs4_compound *c, const struct wish *wish, 
 }
 
 /* Opening what exists "unchecked" with size 0 empties it; nothing else of the attributes counts then. */
-static enum nfs4_status empty_if_asked(struct nfs4_compound *c, struct wish *wish, const struct opening *opening)
+static enum nfs4_status empty_if_asked(struct nfs4_compound *c, struct wish *wish,
+                                       const struct opening *opening)
 {
     struct folder_change change = {.set_size = true};
 
@@ -297,8 +303,7 @@ enum nfs4_status nfs4_op_open_downgrade(struct nfs4_compound *c)
     uint32_t deny = reader_be32(c->in);
     if (status == NFS4_OK)
         status = nfs4_decoded(c);
-    if (status == NFS4_OK &&
-        (!access || access > OPEN4_SHARE_ACCESS_BOTH || deny > OPEN4_SHARE_DENY_BOTH))
+    if (status == NFS4_OK && (!access || access > OPEN4_SHARE_ACCESS_BOTH || deny > OPEN4_SHARE_DENY_BOTH))
         status = NFS4ERR_INVAL;
     if (status == NFS4_OK)
         status = nfs4_open_downgrade(c->state, c->use.client, &key, access, deny, &stateid);

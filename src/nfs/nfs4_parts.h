@@ -38,9 +38,9 @@ typedef enum nfs4_status nfs4_operation_fn(struct nfs4_compound *c);
 /* ---- by file: the operations ---- */
 
 /* nfs4_session.c */
-nfs4_operation_fn nfs4_op_exchange_id, nfs4_op_create_session, nfs4_op_destroy_session, nfs4_op_destroy_clientid,
-    nfs4_op_bind_conn_to_session, nfs4_op_backchannel_ctl, nfs4_op_sequence, nfs4_op_reclaim_complete,
-    nfs4_op_free_stateid, nfs4_op_test_stateid;
+nfs4_operation_fn nfs4_op_exchange_id, nfs4_op_create_session, nfs4_op_destroy_session,
+    nfs4_op_destroy_clientid, nfs4_op_bind_conn_to_session, nfs4_op_backchannel_ctl, nfs4_op_sequence,
+    nfs4_op_reclaim_complete, nfs4_op_free_stateid, nfs4_op_test_stateid;
 /* nfs4_handle.c */
 nfs4_operation_fn nfs4_op_putrootfh, nfs4_op_putfh, nfs4_op_getfh, nfs4_op_savefh, nfs4_op_restorefh,
     nfs4_op_lookup, nfs4_op_lookupp, nfs4_op_secinfo, nfs4_op_secinfo_no_name;
@@ -94,7 +94,8 @@ void nfs4_put_attributes(struct nfs4_compound *c, struct writer *w, const struct
 /* NFS4ERR_INVAL if something is asked for that can only be set. */
 enum nfs4_status nfs4_check_readable(const struct nfs4_bitmap *asked);
 /* A fattr4 to be set. NFS4ERR_ATTRNOTSUPP, NFS4ERR_INVAL, NFS4ERR_BADOWNER, NFS4ERR_BADXDR. */
-enum nfs4_status nfs4_decode_change(struct reader *r, struct folder_change *change, struct nfs4_bitmap *named);
+enum nfs4_status nfs4_decode_change(struct reader *r, struct folder_change *change,
+                                    struct nfs4_bitmap *named);
 /* NFS4ERR_SAME or NFS4ERR_NOT_SAME. */
 enum nfs4_status nfs4_compare_attributes(struct nfs4_compound *c, const struct nfs_object *object,
                                          const struct folder_attributes *a);

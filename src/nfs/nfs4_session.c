@@ -38,8 +38,9 @@ static void skip_implementation(struct reader *r)
 static enum nfs4_status check_exchange_flags(uint32_t flags)
 {
     const uint32_t known = EXCHGID4_FLAG_SUPP_MOVED_REFER | EXCHGID4_FLAG_SUPP_MOVED_MIGR |
-                           EXCHGID4_FLAG_BIND_PRINC_STATEID | EXCHGID4_FLAG_USE_NON_PNFS | EXCHGID4_FLAG_USE_PNFS_MDS |
-                           EXCHGID4_FLAG_USE_PNFS_DS | EXCHGID4_FLAG_UPD_CONFIRMED_REC_A;
+                           EXCHGID4_FLAG_BIND_PRINC_STATEID | EXCHGID4_FLAG_USE_NON_PNFS |
+                           EXCHGID4_FLAG_USE_PNFS_MDS | EXCHGID4_FLAG_USE_PNFS_DS |
+                           EXCHGID4_FLAG_UPD_CONFIRMED_REC_A;
 
     return flags & ~known ? NFS4ERR_INVAL : NFS4_OK;
 }
@@ -204,7 +205,9 @@ enum nfs4_status nfs4_op_bind_conn_to_session(struct nfs4_compound *c)
         return status;
     (void)rdma;
     writer_bytes(c->out, id, sizeof(id));
-    writer_be32(c->out, direction == BACK_OR_BOTH ? (uint32_t)BOTH : direction == BACK ? (uint32_t)BACK : (uint32_t)FORE);
+    writer_be32(c->out, direction == BACK_OR_BOTH ? (uint32_t)BOTH
+                        : direction == BACK       ? (uint32_t)BACK
+                                                  : (uint32_t)FORE);
     xdr_put_bool(c->out, false);
     return NFS4_OK;
 }

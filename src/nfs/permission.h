@@ -18,4 +18,5 @@ bool permission_in_group(uint32_t gid, const struct rpc_credential *credential);
 int permission_to_change(const struct folder_attributes *attributes, const struct rpc_credential *credential,
                          const struct folder_change *change, bool writable);
 /* The bits of ACCESS (the same in versions 3 and 4). */
-uint32_t permission_access_bits(const struct folder_attributes *attributes, const struct rpc_credential *credential);
+uint32_t permission_access_bits(const struct folder_attributes *attributes,
+                                const struct rpc_credential *credential);

@@ -37,7 +37,8 @@ void replies_free(struct replies *replies)
 
 static bool key_equal(const struct reply_key *a, const struct reply_key *b)
 {
-    return a->xid == b->xid && a->address == b->address && a->port == b->port && a->fingerprint == b->fingerprint;
+    return a->xid == b->xid && a->address == b->address && a->port == b->port &&
+           a->fingerprint == b->fingerprint;
 }
 
 static struct kept *find(struct replies *replies, const struct reply_key *key)
@@ -57,8 +58,8 @@ static void add(struct replies *replies, const struct reply_key *key, uint64_t n
     *kept = (struct kept){.key = *key, .time_ms = now_ms, .used = true, .busy = true};
 }
 
-enum reply_outcome replies_begin(struct replies *replies, const struct reply_key *key, uint64_t now_ms, uint8_t *to,
-                                 size_t *length_bytes)
+enum reply_outcome replies_begin(struct replies *replies, const struct reply_key *key, uint64_t now_ms,
+                                 uint8_t *to, size_t *length_bytes)
 {
     enum reply_outcome outcome = REPLY_NEW;
 
@@ -81,7 +82,8 @@ enum reply_outcome replies_begin(struct replies *replies, const struct reply_key
     return outcome;
 }
 
-void replies_put(struct replies *replies, const struct reply_key *key, const uint8_t *reply, size_t length_bytes)
+void replies_put(struct replies *replies, const struct reply_key *key, const uint8_t *reply,
+                 size_t length_bytes)
 {
     pthread_mutex_lock(&replies->lock);
     struct kept *kept = find(replies, key);

@@ -1,6 +1,6 @@
 /*
- * What was answered lately, for calls that must not be run twice: a REMOVE that is sent again over a new connection
- * would find nothing to remove (RFC 1813 4.5). Version 4 has its sessions for that.
+ * What was answered lately, for calls that must not be run twice: a REMOVE that is sent again over a new
+ * connection would find nothing to remove (RFC 1813 4.5). Version 4 has its sessions for that.
  *
  * A bounded ring; the oldest answers are forgotten. One lock of its own.
  */
@@ -29,7 +29,8 @@ struct replies *replies_new(void);
 void replies_free(struct replies *replies);
 
 /* The kept answer is copied to `to` (REPLY_KEPT_MAX_BYTES). */
-enum reply_outcome replies_begin(struct replies *replies, const struct reply_key *key, uint64_t now_ms, uint8_t *to,
-                                 size_t *length_bytes);
+enum reply_outcome replies_begin(struct replies *replies, const struct reply_key *key, uint64_t now_ms,
+                                 uint8_t *to, size_t *length_bytes);
 /* One that is too long is not kept. */
-void replies_put(struct replies *replies, const struct reply_key *key, const uint8_t *reply, size_t length_bytes);
+void replies_put(struct replies *replies, const struct reply_key *key, const uint8_t *reply,
+                 size_t length_bytes);

@@ -64,8 +64,8 @@ static enum rpc_accept answer_nfs4(const struct nfs_request *request, struct rea
 }
 
 /* Whatever changes something is run once, however often it is sent. False if there shall be no answer. */
-static bool repeat_or_run_nfs3(const struct nfs_request *request, const struct reply_key *key, struct reader *in,
-                               struct writer *out, enum rpc_accept *accept)
+static bool repeat_or_run_nfs3(const struct nfs_request *request, const struct reply_key *key,
+                               struct reader *in, struct writer *out, enum rpc_accept *accept)
 {
     struct replies *replies = request->server->replies;
     uint8_t kept[REPLY_KEPT_MAX_BYTES];
@@ -101,7 +101,8 @@ static enum rpc_accept answer_nfs3(const struct nfs_request *request, struct rea
     return repeat_or_run_nfs3(request, &key, in, out, &accept) ? accept : RPC_NO_ANSWER;
 }
 
-static enum rpc_accept answer_portmap(const struct nfs_request *request, struct reader *in, struct writer *out)
+static enum rpc_accept answer_portmap(const struct nfs_request *request, struct reader *in,
+                                      struct writer *out)
 {
     uint16_t port = request->server->options.port;
     const struct portmap_entry entries[] = {
@@ -174,8 +175,8 @@ static void run(const struct program *program, const struct nfs_request *request
     rpc_put_accepted(out, request->call->xid, accept == RPC_SUCCESS ? RPC_SYSTEM_ERROR : accept);
 }
 
-static void answer_call(struct nfs_server *server, const struct nfs_caller *caller, const struct rpc_call *call,
-                        struct reader *in, struct writer *out)
+static void answer_call(struct nfs_server *server, const struct nfs_caller *caller,
+                        const struct rpc_call *call, struct reader *in, struct writer *out)
 {
     const struct nfs_export_source *source = &server->options.source;
     struct nfs_exports exports = {.count = 0};
@@ -188,12 +189,13 @@ static void answer_call(struct nfs_server *server, const struct nfs_caller *call
     };
     const struct program *program = find_program(&request);
 
-    if (!program) {
-        put_other_versions(&request, out);
-        return;
-    }
     source->find(source->arg, caller->address, &exports);
-    run(program, &request, in, out);
+    /* The source of a datagram is easily forged: who has nothing here hears nothing, so that we are no
+     * amplifier. */
+    if (program && (exports.count || !caller->datagram))
+        run(program, &request, in, out);
+    else if (!caller->datagram)
+        put_other_versions(&request, out);
     nfs_exports_release(&exports);
 }
 
@@ -201,7 +203,8 @@ size_t nfs_server_answer(struct nfs_server *server, const struct nfs_caller *cal
                          size_t call_bytes, uint8_t *reply)
 {
     struct reader in = reader_over(bytes, call_bytes);
-    struct writer out = writer_over(reply, caller->datagram ? NFS_DATAGRAM_REPLY_MAX_BYTES : NFS_REPLY_MAX_BYTES);
+    struct writer out =
+        writer_over(reply, caller->datagram ? NFS_DATAGRAM_REPLY_MAX_BYTES : NFS_REPLY_MAX_BYTES);
     struct rpc_call call;
     enum rpc_call_outcome outcome = rpc_decode_call(&in, &call);
 

@@ -1,5 +1,6 @@
 /*
- * One RPC call in, one reply out: NFS versions 3 and 4.1, MOUNT 3 and the port mapper, on whichever port it came.
+ * One RPC call in, one reply out: NFS versions 3 and 4.1, MOUNT 3 and the port mapper, on whichever port it
+ * came.
  *
  * Knows no sockets and no clock. It works on folders, so it may block: it is called on a worker.
  */
@@ -21,7 +22,7 @@ enum {
 struct nfs_server_options {
     uint8_t key[16]; /* signs handles; kept for ever */
     struct nfs_export_source source;
-    uint16_t port; /* what the port mapper tells */
+    uint16_t port;       /* what the port mapper tells */
     uint64_t started_ns; /* wall clock */
 };
 

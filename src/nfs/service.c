@@ -276,14 +276,16 @@ static void start_door(struct door *door)
     loop_watch_set(door->watch, LOOP_READ);
 }
 
-int nfs_service_start(struct nfs_service *service, const struct nfs_service_options *options, struct error *error)
+int nfs_service_start(struct nfs_service *service, const struct nfs_service_options *options,
+                      struct error *error)
 {
     struct nfs_server_options server = {
         .source = options->source, .port = service->ports.port, .started_ns = clock_wall_ms() * 1000000};
     int r = read_key(options->key_path, server.key);
 
     if (r < 0)
-        return error_set_errno(error, r, "%s: the key that signs NFS file handles cannot be kept", options->key_path);
+        return error_set_errno(error, r, "%s: the key that signs NFS file handles cannot be kept",
+                               options->key_path);
     service->control = options->control;
     service->workers = options->workers;
     service->server = nfs_server_new(&server);

@@ -1,11 +1,12 @@
 /*
- * What NFS version 4.1 remembers of its clients: records, sessions with their slots, opens and byte-range locks
- * (RFC 8881 2.4, 2.10, 8 and 9).
+ * What NFS version 4.1 remembers of its clients: records, sessions with their slots, opens and byte-range
+ * locks (RFC 8881 2.4, 2.10, 8 and 9).
  *
- * In memory only. An export has one permitted client, so that after a restart nobody else can have taken what it
- * claims back: reclaiming is granted at once, and there is no grace period for anybody (8.4.2 asks for one to keep
- * others out). A client is its owner string and its address together: two machines that bear the same name do not
- * disturb each other. Time is an argument. No delegations are given, so nothing is ever called back.
+ * In memory only. An export has one permitted client, so that after a restart nobody else can have taken what
+ * it claims back: reclaiming is granted at once, and there is no grace period for anybody (8.4.2 asks for one
+ * to keep others out). A client is its owner string and its address together: two machines that bear the same
+ * name do not disturb each other. Time is an argument. No delegations are given, so nothing is ever called
+ * back.
  *
  * Every call takes the one lock of the state, for moments; nothing in here waits for a disk.
  */
@@ -63,7 +64,8 @@ struct nfs4_exchanged {
 enum nfs4_status nfs4_exchange_id(struct nfs4_state *state, const struct nfs4_principal *who,
                                   const struct nfs4_exchange *exchange, uint64_t now_ms,
                                   struct nfs4_exchanged *exchanged);
-enum nfs4_status nfs4_destroy_client(struct nfs4_state *state, const struct nfs4_principal *who, uint64_t client_id);
+enum nfs4_status nfs4_destroy_client(struct nfs4_state *state, const struct nfs4_principal *who,
+                                     uint64_t client_id);
 enum nfs4_status nfs4_reclaim_complete(struct nfs4_state *state, struct nfs4_client *client, bool one_fs);
 /* Forgets clients that did not come back. Now and then. */
 void nfs4_state_sweep(struct nfs4_state *state, uint64_t now_ms);
@@ -106,10 +108,10 @@ struct nfs4_sequence {
     uint32_t slot;
     uint32_t highest_slot;
     bool cache;
-    size_t request_bytes;      /* of the whole call */
-    uint32_t operations;       /* in the COMPOUND */
-    size_t least_reply_bytes;  /* of any answer */
-    uint64_t fingerprint;      /* of the request, to tell a repetition from another request */
+    size_t request_bytes;     /* of the whole call */
+    uint32_t operations;      /* in the COMPOUND */
+    size_t least_reply_bytes; /* of any answer */
+    uint64_t fingerprint;     /* of the request, to tell a repetition from another request */
 };
 
 enum nfs4_slot_outcome {
@@ -128,7 +130,7 @@ struct nfs4_slot_use {
     uint32_t highest_slot;
     size_t max_response_bytes;
     bool cache;
-    bool cache_is_narrower; /* than what the client takes */
+    bool cache_is_narrower;  /* than what the client takes */
     enum nfs4_status status; /* why it was refused; or of the whole answer of before */
     uint8_t *repeated;
     size_t repeated_bytes;
@@ -171,18 +173,19 @@ struct nfs4_open {
 /* Whether an open would be allowed at this time of the client's life: NFS4ERR_GRACE before RECLAIM_COMPLETE,
  * NFS4ERR_NO_GRACE for a reclaim after it. */
 enum nfs4_status nfs4_may_claim(struct nfs4_state *state, const struct nfs4_client *client, bool reclaim);
-enum nfs4_status nfs4_open_file(struct nfs4_state *state, struct nfs4_client *client, const struct nfs4_open *open,
-                                uint64_t now_ms, struct nfs4_stateid *stateid);
+enum nfs4_status nfs4_open_file(struct nfs4_state *state, struct nfs4_client *client,
+                                const struct nfs4_open *open, uint64_t now_ms, struct nfs4_stateid *stateid);
 enum nfs4_status nfs4_open_downgrade(struct nfs4_state *state, struct nfs4_client *client,
                                      const struct nfs4_file_key *key, uint32_t access, uint32_t deny,
                                      struct nfs4_stateid *stateid);
 enum nfs4_status nfs4_close_file(struct nfs4_state *state, struct nfs4_client *client,
                                  const struct nfs4_file_key *key, struct nfs4_stateid *stateid);
 
-/* Whether I/O may go on under a stateid. `file` is a reference to what was opened, or NULL for the special stateids:
- * then the caller asks the file's mode. */
-enum nfs4_status nfs4_check_io(struct nfs4_state *state, struct nfs4_client *client, const struct nfs4_file_key *key,
-                               const struct nfs4_stateid *stateid, uint32_t access, struct folder_file **file);
+/* Whether I/O may go on under a stateid. `file` is a reference to what was opened, or NULL for the special
+ * stateids: then the caller asks the file's mode. */
+enum nfs4_status nfs4_check_io(struct nfs4_state *state, struct nfs4_client *client,
+                               const struct nfs4_file_key *key, const struct nfs4_stateid *stateid,
+                               uint32_t access, struct folder_file **file);
 enum nfs4_status nfs4_test_stateid(struct nfs4_state *state, struct nfs4_client *client,
                                    const struct nfs4_stateid *stateid);
 enum nfs4_status nfs4_free_stateid(struct nfs4_state *state, struct nfs4_client *client,
@@ -196,7 +199,7 @@ struct nfs4_lock {
     uint64_t offset;
     uint64_t length; /* UINT64_MAX: to the end */
     bool reclaim;
-    bool new_owner;           /* `stateid` is an open's and `owner` counts; else `stateid` is a lock's */
+    bool new_owner; /* `stateid` is an open's and `owner` counts; else `stateid` is a lock's */
     struct nfs4_owner owner;
 };
 
@@ -210,10 +213,11 @@ struct nfs4_denied {
 };
 
 /* NFS4ERR_DENIED fills `denied`. `stateid` goes in and, if granted, comes out. */
-enum nfs4_status nfs4_lock_range(struct nfs4_state *state, struct nfs4_client *client, const struct nfs4_lock *lock,
-                                 uint64_t now_ms, struct nfs4_stateid *stateid, struct nfs4_denied *denied);
-enum nfs4_status nfs4_test_lock(struct nfs4_state *state, struct nfs4_client *client, const struct nfs4_lock *lock,
-                                uint64_t now_ms, struct nfs4_denied *denied);
+enum nfs4_status nfs4_lock_range(struct nfs4_state *state, struct nfs4_client *client,
+                                 const struct nfs4_lock *lock, uint64_t now_ms, struct nfs4_stateid *stateid,
+                                 struct nfs4_denied *denied);
+enum nfs4_status nfs4_test_lock(struct nfs4_state *state, struct nfs4_client *client,
+                                const struct nfs4_lock *lock, uint64_t now_ms, struct nfs4_denied *denied);
 enum nfs4_status nfs4_unlock_range(struct nfs4_state *state, struct nfs4_client *client,
                                    const struct nfs4_lock *lock, struct nfs4_stateid *stateid);
 

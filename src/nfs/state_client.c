@@ -3,8 +3,8 @@
  */
 #include "nfs/state_parts.h"
 
-/* A client whose lease ran out keeps what it has for so long, unless another wants it: a machine whose cable was out
- * finds its locks again. */
+/* A client whose lease ran out keeps what it has for so long, unless another wants it: a machine whose cable
+ * was out finds its locks again. */
 static const uint64_t courtesy_ms = UINT64_C(24) * 3600 * 1000;
 
 bool principal_equal(const struct nfs4_principal *a, const struct nfs4_principal *b)
@@ -47,7 +47,8 @@ void client_destroy(struct nfs4_state *state, struct nfs4_client *client)
 }
 
 /* An unconfirmed record lives as long as a lease. */
-struct nfs4_client *client_find(struct nfs4_state *state, const struct nfs4_principal *who, uint64_t client_id)
+struct nfs4_client *client_find(struct nfs4_state *state, const struct nfs4_principal *who,
+                                uint64_t client_id)
 {
     struct numbered *entry = numbered_find(&state->client_ids, client_id);
     struct nfs4_client *client = entry ? CONTAINER_OF(entry, struct nfs4_client, numbered) : NULL;
@@ -59,8 +60,8 @@ static struct nfs4_client *find_owner(struct nfs4_state *state, const struct nfs
                                       const uint8_t *owner, size_t owner_bytes, bool confirmed)
 {
     for (struct nfs4_client *c = state->clients; c; c = c->next) {
-        if (c->confirmed == confirmed && c->principal.address == who->address && c->owner_bytes == owner_bytes &&
-            memcmp(c->owner, owner, owner_bytes) == 0)
+        if (c->confirmed == confirmed && c->principal.address == who->address &&
+            c->owner_bytes == owner_bytes && memcmp(c->owner, owner, owner_bytes) == 0)
             return c;
     }
     return NULL;
@@ -113,7 +114,8 @@ static struct nfs4_client *client_new(struct nfs4_state *state, const struct nfs
     memcpy(client->verifier, exchange->verifier, sizeof(client->verifier));
     client->renewed_ms = now_ms;
     client->users = 1;
-    numbered_add(&state->client_ids, &client->numbered, (uint64_t)state->epoch << 32 | (uint32_t)++state->last_number);
+    numbered_add(&state->client_ids, &client->numbered,
+                 (uint64_t)state->epoch << 32 | (uint32_t)++state->last_number);
     client->next = state->clients;
     client->previous = &state->clients;
     if (client->next)
@@ -173,7 +175,8 @@ enum nfs4_status nfs4_exchange_id(struct nfs4_state *state, const struct nfs4_pr
         status = establish(state, client, who, exchange, now_ms, &client);
     if (status == NFS4_OK) {
         client->renewed_ms = now_ms;
-        *exchanged = (struct nfs4_exchanged){client->numbered.number, client->sequence + 1, client->confirmed};
+        *exchanged =
+            (struct nfs4_exchanged){client->numbered.number, client->sequence + 1, client->confirmed};
     }
     pthread_mutex_unlock(&state->lock);
     return status;
@@ -181,7 +184,8 @@ enum nfs4_status nfs4_exchange_id(struct nfs4_state *state, const struct nfs4_pr
 
 void client_confirm(struct nfs4_state *state, struct nfs4_client *client)
 {
-    struct nfs4_client *older = find_owner(state, &client->principal, client->owner, client->owner_bytes, true);
+    struct nfs4_client *older =
+        find_owner(state, &client->principal, client->owner, client->owner_bytes, true);
 
     if (client->confirmed)
         return;
@@ -190,7 +194,8 @@ void client_confirm(struct nfs4_state *state, struct nfs4_client *client)
     client->confirmed = true;
 }
 
-enum nfs4_status nfs4_destroy_client(struct nfs4_state *state, const struct nfs4_principal *who, uint64_t client_id)
+enum nfs4_status nfs4_destroy_client(struct nfs4_state *state, const struct nfs4_principal *who,
+                                     uint64_t client_id)
 {
     enum nfs4_status status = NFS4_OK;
 

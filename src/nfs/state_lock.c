@@ -110,10 +110,12 @@ void lock_destroy(struct nfs4_state *state, struct lock_state *lock)
 
 static bool owner_equal(const struct lock_state *lock, const struct nfs4_owner *owner)
 {
-    return lock->owner_bytes == owner->length_bytes && memcmp(lock->owner, owner->bytes, owner->length_bytes) == 0;
+    return lock->owner_bytes == owner->length_bytes &&
+           memcmp(lock->owner, owner->bytes, owner->length_bytes) == 0;
 }
 
-static struct lock_state *lock_get(struct nfs4_state *state, struct open *open, const struct nfs4_owner *owner)
+static struct lock_state *lock_get(struct nfs4_state *state, struct open *open,
+                                   const struct nfs4_owner *owner)
 {
     struct lock_state *lock = open->locks;
 
@@ -179,7 +181,8 @@ static const struct range *find_conflict(const struct shared_file *file, const s
     return NULL;
 }
 
-static void fill_denied(const struct lock_state *holder, const struct range *range, struct nfs4_denied *denied)
+static void fill_denied(const struct lock_state *holder, const struct range *range,
+                        struct nfs4_denied *denied)
 {
     denied->offset = range->first;
     denied->length = range->last == UINT64_MAX ? UINT64_MAX : range->last - range->first + 1;
@@ -227,8 +230,8 @@ static enum nfs4_status find_locker(struct nfs4_state *state, const struct nfs4_
 }
 
 static enum nfs4_status lock_locked(struct nfs4_state *state, struct nfs4_client *client,
-                                    const struct nfs4_lock *lock, uint64_t now_ms, struct nfs4_stateid *stateid,
-                                    struct nfs4_denied *denied)
+                                    const struct nfs4_lock *lock, uint64_t now_ms,
+                                    struct nfs4_stateid *stateid, struct nfs4_denied *denied)
 {
     struct wish wish = {.client = client, .write = lock->write};
     struct open *open;
@@ -238,7 +241,8 @@ static enum nfs4_status lock_locked(struct nfs4_state *state, struct nfs4_client
         status = find_locker(state, client, lock, stateid, &open, &wish.owner);
     if (status == NFS4_OK && !key_equal(&open->shared->key, &lock->key))
         status = NFS4ERR_BAD_STATEID;
-    if (status == NFS4_OK && !(open->access & (lock->write ? OPEN4_SHARE_ACCESS_WRITE : OPEN4_SHARE_ACCESS_READ)))
+    if (status == NFS4_OK &&
+        !(open->access & (lock->write ? OPEN4_SHARE_ACCESS_WRITE : OPEN4_SHARE_ACCESS_READ)))
         status = NFS4ERR_OPENMODE;
     if (status == NFS4_OK)
         status = check_conflicts(state, &lock->key, &wish, now_ms, denied);
@@ -252,8 +256,9 @@ static enum nfs4_status lock_locked(struct nfs4_state *state, struct nfs4_client
     return NFS4_OK;
 }
 
-enum nfs4_status nfs4_lock_range(struct nfs4_state *state, struct nfs4_client *client, const struct nfs4_lock *lock,
-                                 uint64_t now_ms, struct nfs4_stateid *stateid, struct nfs4_denied *denied)
+enum nfs4_status nfs4_lock_range(struct nfs4_state *state, struct nfs4_client *client,
+                                 const struct nfs4_lock *lock, uint64_t now_ms, struct nfs4_stateid *stateid,
+                                 struct nfs4_denied *denied)
 {
     pthread_mutex_lock(&state->lock);
     enum nfs4_status status = lock_locked(state, client, lock, now_ms, stateid, denied);
@@ -261,8 +266,8 @@ enum nfs4_status nfs4_lock_range(struct nfs4_state *state, struct nfs4_client *c
     return status;
 }
 
-enum nfs4_status nfs4_test_lock(struct nfs4_state *state, struct nfs4_client *client, const struct nfs4_lock *lock,
-                                uint64_t now_ms, struct nfs4_denied *denied)
+enum nfs4_status nfs4_test_lock(struct nfs4_state *state, struct nfs4_client *client,
+                                const struct nfs4_lock *lock, uint64_t now_ms, struct nfs4_denied *denied)
 {
     struct wish wish = {.client = client, .owner = lock->owner, .write = lock->write};
     enum nfs4_status status = span_of(lock, &wish.span);

@@ -131,7 +131,8 @@ void open_destroy(struct nfs4_state *state, struct open *open)
     free(open);
 }
 
-static struct open *open_new(struct nfs4_state *state, struct nfs4_client *client, const struct nfs4_open *wish)
+static struct open *open_new(struct nfs4_state *state, struct nfs4_client *client,
+                             const struct nfs4_open *wish)
 {
     struct open *open = xcalloc(1, sizeof(*open));
 
@@ -152,7 +153,8 @@ static struct open *open_new(struct nfs4_state *state, struct nfs4_client *clien
 
 /* ---- share reservations ---- */
 
-static bool same_owner(const struct open *open, const struct nfs4_client *client, const struct nfs4_owner *owner)
+static bool same_owner(const struct open *open, const struct nfs4_client *client,
+                       const struct nfs4_owner *owner)
 {
     return open->client == client && open->owner_bytes == owner->length_bytes &&
            memcmp(open->owner, owner->bytes, owner->length_bytes) == 0;
@@ -169,8 +171,8 @@ static struct open *find_conflict(const struct shared_file *file, const struct n
 }
 
 /* Those that are gone do not stand in anybody's way. */
-static bool is_denied(struct nfs4_state *state, const struct nfs4_client *client, const struct nfs4_open *wish,
-                      uint64_t now_ms)
+static bool is_denied(struct nfs4_state *state, const struct nfs4_client *client,
+                      const struct nfs4_open *wish, uint64_t now_ms)
 {
     struct open *conflict;
 
@@ -194,7 +196,8 @@ enum nfs4_status nfs4_may_claim(struct nfs4_state *state, const struct nfs4_clie
     return completed ? NFS4_OK : NFS4ERR_GRACE;
 }
 
-static struct open *find_own(struct nfs4_state *state, const struct nfs4_client *client, const struct nfs4_open *wish)
+static struct open *find_own(struct nfs4_state *state, const struct nfs4_client *client,
+                             const struct nfs4_open *wish)
 {
     const struct shared_file *file = shared_file_find(state, &wish->key);
     struct open *open = file ? file->opens : NULL;
@@ -205,7 +208,8 @@ static struct open *find_own(struct nfs4_state *state, const struct nfs4_client 
 }
 
 static enum nfs4_status open_locked(struct nfs4_state *state, struct nfs4_client *client,
-                                    const struct nfs4_open *wish, uint64_t now_ms, struct nfs4_stateid *stateid)
+                                    const struct nfs4_open *wish, uint64_t now_ms,
+                                    struct nfs4_stateid *stateid)
 {
     if (client->destroyed)
         return NFS4ERR_BADSESSION;
@@ -222,8 +226,8 @@ static enum nfs4_status open_locked(struct nfs4_state *state, struct nfs4_client
     return NFS4_OK;
 }
 
-enum nfs4_status nfs4_open_file(struct nfs4_state *state, struct nfs4_client *client, const struct nfs4_open *wish,
-                                uint64_t now_ms, struct nfs4_stateid *stateid)
+enum nfs4_status nfs4_open_file(struct nfs4_state *state, struct nfs4_client *client,
+                                const struct nfs4_open *wish, uint64_t now_ms, struct nfs4_stateid *stateid)
 {
     pthread_mutex_lock(&state->lock);
     enum nfs4_status status = open_locked(state, client, wish, now_ms, stateid);
@@ -314,8 +318,8 @@ static enum nfs4_status find_behind(struct nfs4_state *state, const struct nfs4_
 }
 
 static enum nfs4_status check_io(struct nfs4_state *state, const struct nfs4_client *client,
-                                 const struct nfs4_file_key *key, const struct nfs4_stateid *stateid, uint32_t access,
-                                 struct folder_file **file)
+                                 const struct nfs4_file_key *key, const struct nfs4_stateid *stateid,
+                                 uint32_t access, struct folder_file **file)
 {
     struct open *open;
 
@@ -334,8 +338,9 @@ static enum nfs4_status check_io(struct nfs4_state *state, const struct nfs4_cli
     return NFS4_OK;
 }
 
-enum nfs4_status nfs4_check_io(struct nfs4_state *state, struct nfs4_client *client, const struct nfs4_file_key *key,
-                               const struct nfs4_stateid *stateid, uint32_t access, struct folder_file **file)
+enum nfs4_status nfs4_check_io(struct nfs4_state *state, struct nfs4_client *client,
+                               const struct nfs4_file_key *key, const struct nfs4_stateid *stateid,
+                               uint32_t access, struct folder_file **file)
 {
     *file = NULL;
     pthread_mutex_lock(&state->lock);

@@ -57,7 +57,7 @@ struct nfs4_client {
     bool confirmed;
     bool reclaim_completed;
     uint64_t renewed_ms;
-    uint32_t sequence; /* of the last CREATE_SESSION */
+    uint32_t sequence;                   /* of the last CREATE_SESSION */
     struct nfs4_created_session created; /* its answer */
     struct nfs4_session *sessions;
     unsigned session_count;
@@ -129,7 +129,8 @@ bool client_is_expired(const struct nfs4_client *client, uint64_t now_ms);
 void client_destroy(struct nfs4_state *state, struct nfs4_client *client);
 void client_hold(struct nfs4_client *client);
 void client_release(struct nfs4_client *client);
-struct nfs4_client *client_find(struct nfs4_state *state, const struct nfs4_principal *who, uint64_t client_id);
+struct nfs4_client *client_find(struct nfs4_state *state, const struct nfs4_principal *who,
+                                uint64_t client_id);
 /* Its first session confirms it: an older incarnation ends. */
 void client_confirm(struct nfs4_state *state, struct nfs4_client *client);
 bool principal_equal(const struct nfs4_principal *a, const struct nfs4_principal *b);

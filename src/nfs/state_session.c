@@ -1,5 +1,6 @@
 /*
- * Sessions and their slots: each request is run once, however often it is sent (RFC 8881 2.10.6, 18.36, 18.46).
+ * Sessions and their slots: each request is run once, however often it is sent (RFC
+ * 8881 2.10.6, 18.36, 18.46).
  */
 #include "base/bytes.h"
 #include "nfs/state_parts.h"
@@ -116,7 +117,8 @@ static enum nfs4_status may_create(const struct nfs4_client *client, const struc
     return client->session_count < NFS4_CLIENT_SESSIONS_MAX ? NFS4_OK : NFS4ERR_DELAY;
 }
 
-static void create(struct nfs4_state *state, struct nfs4_client *client, const struct nfs4_create_session *wish)
+static void create(struct nfs4_state *state, struct nfs4_client *client,
+                   const struct nfs4_create_session *wish)
 {
     struct nfs4_created_session *created = &client->created;
 
@@ -236,10 +238,11 @@ static void enter_slot(struct nfs4_session *session, struct slot *slot, const st
     use->client = session->client;
     memcpy(use->session_id, session->id, sizeof(use->session_id));
     use->cache = sequence->cache;
-    use->cache_is_narrower = sequence->cache && session->fore.max_cached_bytes < session->fore.max_response_bytes;
-    use->max_response_bytes =
-        sequence->cache ? MIN(session->fore.max_response_bytes, session->fore.max_cached_bytes)
-                        : session->fore.max_response_bytes;
+    use->cache_is_narrower =
+        sequence->cache && session->fore.max_cached_bytes < session->fore.max_response_bytes;
+    use->max_response_bytes = sequence->cache
+                                  ? MIN(session->fore.max_response_bytes, session->fore.max_cached_bytes)
+                                  : session->fore.max_response_bytes;
 }
 
 enum nfs4_slot_outcome nfs4_sequence_begin(struct nfs4_state *state, const struct nfs4_principal *who,

@@ -28,14 +28,16 @@ static bool is_below(const struct nfs_export *export, const struct nfs_object *d
 }
 
 /* The component of an export's path that follows the directory. */
-static size_t next_component(const struct nfs_export *export, const struct nfs_object *directory, const char **name)
+static size_t next_component(const struct nfs_export *export, const struct nfs_object *directory,
+                             const char **name)
 {
     *name = export->path + directory->path_bytes + 1;
     return strcspn(*name, "/");
 }
 
 /* What stands at `directory`/component: an export, or a directory that leads to one. */
-static struct nfs_object child_of(const struct nfs_export *export, const struct nfs_object *directory, size_t length)
+static struct nfs_object child_of(const struct nfs_export *export, const struct nfs_object *directory,
+                                  size_t length)
 {
     size_t path_bytes = directory->path_bytes + 1 + length;
 
@@ -80,9 +82,11 @@ static int find_above(const struct nfs_view *view, uint64_t number, struct nfs_o
     return -ESTALE;
 }
 
-static void attributes_above(const struct nfs_view *view, const struct nfs_object *object, struct folder_attributes *a)
+static void attributes_above(const struct nfs_view *view, const struct nfs_object *object,
+                             struct folder_attributes *a)
 {
-    struct timespec started = {(time_t)(view->started_ns / 1000000000), (long)(view->started_ns % 1000000000)};
+    struct timespec started = {(time_t)(view->started_ns / 1000000000),
+                               (long)(view->started_ns % 1000000000)};
 
     *a = (struct folder_attributes){
         .object.inode = number_of_path(view, object->path, object->path_bytes),
@@ -110,8 +114,8 @@ int view_find(const struct nfs_view *view, const char *path, struct nfs_object *
             return -ENOENT;
         memcpy(name, path, length);
         name[length] = '\0';
-        r = lookup_above(view, &(struct nfs_object){.path = object->path, .path_bytes = object->path_bytes}, name,
-                         object);
+        r = lookup_above(view, &(struct nfs_object){.path = object->path, .path_bytes = object->path_bytes},
+                         name, object);
         path += length;
     }
     return r;
@@ -119,24 +123,28 @@ int view_find(const struct nfs_view *view, const char *path, struct nfs_object *
 
 /* ---- handles: folder, inode, generation, and our signature ---- */
 
-void view_handle(const struct nfs_view *view, const struct nfs_object *object, uint8_t handle[NFS_HANDLE_BYTES])
+void view_handle(const struct nfs_view *view, const struct nfs_object *object,
+                 uint8_t handle[NFS_HANDLE_BYTES])
 {
     struct writer w = writer_over(handle, NFS_HANDLE_BYTES);
 
     writer_be64(&w, view_file_system(object));
-    writer_be64(&w, object->export ? object->object.inode : number_of_path(view, object->path, object->path_bytes));
+    writer_be64(&w, object->export ? object->object.inode
+                                   : number_of_path(view, object->path, object->path_bytes));
     writer_be64(&w, object->export ? object->object.generation : 0);
     writer_be64(&w, siphash(view->key, handle, w.offset));
 }
 
-int view_resolve(const struct nfs_view *view, const uint8_t *handle, size_t length_bytes, struct nfs_object *object)
+int view_resolve(const struct nfs_view *view, const uint8_t *handle, size_t length_bytes,
+                 struct nfs_object *object)
 {
     struct reader r = reader_over(handle, length_bytes);
     uint64_t folder = reader_be64(&r);
     struct folder_object inside = {.inode = reader_be64(&r)};
 
     inside.generation = reader_be64(&r);
-    if (length_bytes != NFS_HANDLE_BYTES || reader_be64(&r) != siphash(view->key, handle, NFS_HANDLE_BYTES - 8))
+    if (length_bytes != NFS_HANDLE_BYTES ||
+        reader_be64(&r) != siphash(view->key, handle, NFS_HANDLE_BYTES - 8))
         return -EBADF;
     if (folder == 0)
         return find_above(view, inside.inode, object);
@@ -285,8 +293,9 @@ static int list_above(const struct nfs_view *view, const struct nfs_object *dire
     return 0;
 }
 
-int view_list(const struct nfs_view *view, const struct nfs_object *directory, uint64_t cookie, bool with_attributes,
-              bool (*fn)(void *arg, const struct folder_entry *entry), void *arg, bool *ended)
+int view_list(const struct nfs_view *view, const struct nfs_object *directory, uint64_t cookie,
+              bool with_attributes, bool (*fn)(void *arg, const struct folder_entry *entry), void *arg,
+              bool *ended)
 {
     int r = may_in_directory(view, directory, MAY_READ);
 
@@ -297,7 +306,8 @@ int view_list(const struct nfs_view *view, const struct nfs_object *directory, u
     return folder_list(directory->export->folder, directory->object, cookie, with_attributes, fn, arg, ended);
 }
 
-int view_open(const struct nfs_view *view, const struct nfs_object *object, uint32_t may, struct folder_file **file)
+int view_open(const struct nfs_view *view, const struct nfs_object *object, uint32_t may,
+              struct folder_file **file)
 {
     struct folder_attributes a;
     int r;
@@ -323,7 +333,8 @@ int view_open(const struct nfs_view *view, const struct nfs_object *object, uint
 /* What giving a file away does to the bits that lend its owner's rights. */
 static void clear_lent_rights(const struct folder_attributes *a, struct folder_change *change)
 {
-    if (a->kind != FOLDER_FILE || change->set_mode || (!change->set_uid && !change->set_gid) || !(a->mode & 06000))
+    if (a->kind != FOLDER_FILE || change->set_mode || (!change->set_uid && !change->set_gid) ||
+        !(a->mode & 06000))
         return;
     change->set_mode = true;
     change->mode = a->mode & ~(04000u | (a->mode & 010 ? 02000u : 0));
@@ -411,12 +422,12 @@ int view_rename(const struct nfs_view *view, const struct nfs_object *from, cons
     if (r == 0 && from->export != to->export)
         r = -EXDEV;
     return r < 0 ? r
-                 : folder_rename(from->export->folder, from->object, from_name, to->object, to_name, from_step,
-                                 to_step);
+                 : folder_rename(from->export->folder, from->object, from_name, to->object, to_name,
+                                 from_step, to_step);
 }
 
-int view_link(const struct nfs_view *view, const struct nfs_object *object, const struct nfs_object *directory,
-              const char *name, struct folder_step *step)
+int view_link(const struct nfs_view *view, const struct nfs_object *object,
+              const struct nfs_object *directory, const char *name, struct folder_step *step)
 {
     int r = may_in_directory(view, directory, MAY_WRITE | MAY_EXECUTE);
 

@@ -1,9 +1,9 @@
 /*
  * The file system as one caller sees it: his exports below a root that shows nothing else.
  *
- * What versions 3 and 4 have in common: objects and their handles, and operations under somebody's credential. Gives
- * negative errno; the versions put it into their own words. Handles are signed, so that nobody can make one up; and
- * one that leads outside the caller's exports is stale, whoever it was given to.
+ * What versions 3 and 4 have in common: objects and their handles, and operations under somebody's
+ * credential. Gives negative errno; the versions put it into their own words. Handles are signed, so that
+ * nobody can make one up; and one that leads outside the caller's exports is stale, whoever it was given to.
  */
 #pragma once
 
@@ -32,26 +32,31 @@ struct nfs_object view_root(const struct nfs_view *view);
 /* The object of an export's whole path ("/srv/tftp/…", also with slashes too many). -ENOENT. */
 int view_find(const struct nfs_view *view, const char *path, struct nfs_object *object);
 
-void view_handle(const struct nfs_view *view, const struct nfs_object *object, uint8_t handle[NFS_HANDLE_BYTES]);
+void view_handle(const struct nfs_view *view, const struct nfs_object *object,
+                 uint8_t handle[NFS_HANDLE_BYTES]);
 /* -EBADF if we did not make it, -ESTALE if it is not this caller's (any more). */
-int view_resolve(const struct nfs_view *view, const uint8_t *handle, size_t length_bytes, struct nfs_object *object);
+int view_resolve(const struct nfs_view *view, const uint8_t *handle, size_t length_bytes,
+                 struct nfs_object *object);
 
 uint64_t view_file_system(const struct nfs_object *object);
 /* The number that its parent's listing shows for it. */
 uint64_t view_number_above(const struct nfs_view *view, const struct nfs_object *object,
                            const struct folder_attributes *attributes);
 
-int view_attributes(const struct nfs_view *view, const struct nfs_object *object, struct folder_attributes *a);
+int view_attributes(const struct nfs_view *view, const struct nfs_object *object,
+                    struct folder_attributes *a);
 int view_lookup(const struct nfs_view *view, const struct nfs_object *directory, const char *name,
                 struct nfs_object *object, struct folder_attributes *a);
 /* -ENOENT above the root. */
 int view_parent(const struct nfs_view *view, const struct nfs_object *object, struct nfs_object *parent);
 int view_read_link(const struct nfs_object *object, char target[FOLDER_TARGET_MAX + 1]);
-int view_list(const struct nfs_view *view, const struct nfs_object *directory, uint64_t cookie, bool with_attributes,
-              bool (*fn)(void *arg, const struct folder_entry *entry), void *arg, bool *ended);
+int view_list(const struct nfs_view *view, const struct nfs_object *directory, uint64_t cookie,
+              bool with_attributes, bool (*fn)(void *arg, const struct folder_entry *entry), void *arg,
+              bool *ended);
 
 /* Contents, for those whom the mode lets (`may` of MAY_…). -EISDIR, -EINVAL for what has none. */
-int view_open(const struct nfs_view *view, const struct nfs_object *object, uint32_t may, struct folder_file **file);
+int view_open(const struct nfs_view *view, const struct nfs_object *object, uint32_t may,
+              struct folder_file **file);
 int view_may(const struct nfs_view *view, const struct folder_attributes *a, uint32_t may);
 
 int view_change(const struct nfs_view *view, const struct nfs_object *object, struct folder_change *change,
@@ -65,5 +70,5 @@ int view_remove(const struct nfs_view *view, const struct nfs_object *directory,
 int view_rename(const struct nfs_view *view, const struct nfs_object *from, const char *from_name,
                 const struct nfs_object *to, const char *to_name, struct folder_step *from_step,
                 struct folder_step *to_step);
-int view_link(const struct nfs_view *view, const struct nfs_object *object, const struct nfs_object *directory,
-              const char *name, struct folder_step *step);
+int view_link(const struct nfs_view *view, const struct nfs_object *object,
+              const struct nfs_object *directory, const char *name, struct folder_step *step);

@@ -42,9 +42,9 @@ struct rpc_call {
 };
 
 enum rpc_call_outcome {
-    RPC_CALL_GOOD,        /* the reader stands at the arguments */
-    RPC_CALL_NONE,        /* no call at all: it gets no answer */
-    RPC_CALL_OTHER_RPC,   /* another version of RPC */
+    RPC_CALL_GOOD,      /* the reader stands at the arguments */
+    RPC_CALL_NONE,      /* no call at all: it gets no answer */
+    RPC_CALL_OTHER_RPC, /* another version of RPC */
     RPC_CALL_BAD_CREDENTIAL,
 };
 

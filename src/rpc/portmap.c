@@ -1,6 +1,12 @@
 #include "rpc/portmap.h"
 
-enum { PROCEDURE_NULL = 0, PROCEDURE_SET = 1, PROCEDURE_UNSET = 2, PROCEDURE_GETPORT = 3, PROCEDURE_DUMP = 4 };
+enum {
+    PROCEDURE_NULL = 0,
+    PROCEDURE_SET = 1,
+    PROCEDURE_UNSET = 2,
+    PROCEDURE_GETPORT = 3,
+    PROCEDURE_DUMP = 4
+};
 
 static struct portmap_entry decode_mapping(struct reader *r)
 {
@@ -13,7 +19,8 @@ static struct portmap_entry decode_mapping(struct reader *r)
 }
 
 /* The version does not decide: a client that gets a port learns there which versions are spoken. */
-static uint32_t find_port(const struct portmap_entry *entries, size_t count, const struct portmap_entry *wanted)
+static uint32_t find_port(const struct portmap_entry *entries, size_t count,
+                          const struct portmap_entry *wanted)
 {
     for (size_t i = 0; i < count; i++) {
         if (entries[i].program == wanted->program && entries[i].protocol == wanted->protocol)

@@ -1,8 +1,8 @@
 /*
  * The port mapper, version 2 (RFC 1833 3): tells which port a program of ours is at.
  *
- * Read only: nobody may register or remove anything, and calls are not forwarded (which would lend our address to
- * others).
+ * Read only: nobody may register or remove anything, and calls are not forwarded (which would lend our
+ * address to others).
  */
 #pragma once
 

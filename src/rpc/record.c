@@ -58,7 +58,8 @@ static size_t input_fragment(struct record *record, const uint8_t *bytes, size_t
     return step;
 }
 
-enum record_outcome record_input(struct record *record, const uint8_t *bytes, size_t length_bytes, size_t *used)
+enum record_outcome record_input(struct record *record, const uint8_t *bytes, size_t length_bytes,
+                                 size_t *used)
 {
     *used = 0;
     while (*used < length_bytes) {

@@ -1,14 +1,15 @@
 /*
  * External Data Representation (RFC 4506) on the cursors of base/bytes: what they do not already say.
  *
- * Nothing is allocated and nothing is copied; lengths that a peer chose are checked against the caller's maximum.
+ * Nothing is allocated and nothing is copied; lengths that a peer chose are checked against the caller's
+ * maximum.
  */
 #pragma once
 
 #include "base/bytes.h"
 
-/* A variable-length opaque or string of at most `max_bytes`, with its padding: points into the reader's memory. NULL
- * and the sticky error if it is longer or runs over. An empty one is not NULL. */
+/* A variable-length opaque or string of at most `max_bytes`, with its padding: points into the reader's
+ * memory. NULL and the sticky error if it is longer or runs over. An empty one is not NULL. */
 const uint8_t *xdr_opaque(struct reader *r, size_t max_bytes, size_t *length_bytes);
 /* A fixed-length opaque with its padding. */
 const uint8_t *xdr_fixed(struct reader *r, size_t length_bytes);

@@ -3,9 +3,9 @@
  *
  *   nfs_folder PORT PORT_MAPPER_PORT STATE EXPORT...
  *
- * EXPORT is ADDRESS:PATH:root|mapped: the folder STATE/NAME, with PATH's '/' as '_' and the address in front, shown
- * at PATH to clients from ADDRESS ("*" for all). It is made when it is missing. Listens on the loopback interface
- * alone; PORT 0 is any. Says "ready PORT" when it serves.
+ * EXPORT is ADDRESS:PATH:root|mapped: the folder STATE/NAME, with PATH's '/' as '_' and the address in front,
+ * shown at PATH to clients from ADDRESS ("*" for all). It is made when it is missing. Listens on the loopback
+ * interface alone; PORT 0 is any. Says "ready PORT" when it serves.
  */
 #include "base/inet.h"
 #include "base/log.h"
@@ -103,7 +103,9 @@ static void serve(struct nfs_service_options *options)
 
 static int run(char **arguments, int count, struct error *error)
 {
-    struct nfs_service_ports ports = {.address = INADDR_LOOPBACK, .port = (uint16_t)atoi(arguments[0]), .port_mapper = (uint16_t)atoi(arguments[1])};
+    struct nfs_service_ports ports = {.address = INADDR_LOOPBACK,
+                                      .port = (uint16_t)atoi(arguments[0]),
+                                      .port_mapper = (uint16_t)atoi(arguments[1])};
     CLEANUP_FREE char *key = xasprintf("%s/nfs.key", arguments[2]);
     struct loop *loops[LOOPS];
     int r = nfs_service_open(&ports, &service, error);

@@ -34,6 +34,9 @@ static void the_least_that_is_needed_gets_the_defaults(void **state)
     assert_true(config->http_enabled);
     assert_int_equal(config->http_port, 80);
     assert_false(config->http_port_named);
+    assert_true(config->nfs_enabled && !config->nfs_asked_for && config->nfs_port_mapper);
+    assert_int_equal(config->nfs_port, 2049);
+    assert_string_equal(config->nfs_boot_path, "/srv/tftp");
     assert_int_equal(config->iscsi_port, 3260);
     config_free(config);
 }
@@ -67,6 +70,10 @@ static void a_whole_configuration_means_what_it_says(void **state)
                           "http:\n"
                           "  enabled: true\n"
                           "  port: 8080\n"
+                          "nfs:\n"
+                          "  port: 20049\n"
+                          "  port_mapper: false\n"
+                          "  boot_path: /boot/of\n"
                           "iscsi:\n"
                           "  port: 3261\n"
                           "  iqn_prefix: iqn.2020-01.org.example\n",
@@ -88,6 +95,9 @@ static void a_whole_configuration_means_what_it_says(void **state)
     assert_true(config->http_enabled);
     assert_int_equal(config->http_port, 8080);
     assert_true(config->http_port_named);
+    assert_true(config->nfs_enabled && config->nfs_asked_for && !config->nfs_port_mapper);
+    assert_int_equal(config->nfs_port, 20049);
+    assert_string_equal(config->nfs_boot_path, "/boot/of");
     assert_int_equal(config->iscsi_port, 3261);
     assert_string_equal(config->iqn_prefix, "iqn.2020-01.org.example");
     config_free(config);
@@ -120,6 +130,10 @@ static void a_mistake_is_told_with_its_place(void **state)
          "      range: 192.168.21.1-192.168.21.9\n",
          "outside its subnet"},
         {"interfaces: [eth0]\ndhcp:\n  subnets:\n    - subnet: 192.168.20.0/24\n", "only for mode server"},
+        {"interfaces: [eth0]\nnfs:\n  port: 0\n", "0 is not a port"},
+        {"interfaces: [eth0]\nnfs:\n  boot_path: srv\n", "\"srv\" is not a path like /srv/tftp"},
+        {"interfaces: [eth0]\nnfs:\n  root_path: /srv/../etc\n", "is not a path like"},
+        {"interfaces: [eth0]\nnfs:\n  root_path: /srv/tftp\n", "must differ"},
         {"interfaces: [eth0\n", ":"},
     };
 
