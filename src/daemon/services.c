@@ -39,9 +39,6 @@ enum {
     DRAIN_MS = 3000,
 };
 
-/* Where machines find their boot folders over NFS. */
-#define BOOT_PATH "/srv/tftp"
-
 struct services {
     const struct config *config;
     uint64_t started_ms;
@@ -207,7 +204,7 @@ static void prepare_shared(struct services *s)
         .store = s->store, .folders = s->boot_folders, .iqn_prefix = s->config->iqn_prefix,
         .iscsi_port = s->config->iscsi_port,
         .http_port = s->http ? s->config->http_port : 0,
-        .boot_path = BOOT_PATH,
+        .boot_path = s->config->nfs_boot_path,
         .program_folder = s->config->program_folder};
 
     s->gate = disk_gate_new(s->workers);
