@@ -18,7 +18,8 @@ enum { COPY_BYTES = 1 << 20, PATH_BYTES = 4096, REMOVE_FDS = 16 };
 
 struct boot_folders {
     struct store *store;
-    char *path;           /* STORE/folders */
+    char *store_path;
+    char *path; /* STORE/folders */
     pthread_mutex_t lock; /* one is made or removed at a time */
 };
 
@@ -26,7 +27,7 @@ struct boot_folders {
 
 static char *place_of(const struct boot_folders *folders, uint64_t machine_id)
 {
-    return xasprintf("%s/boot-%llu", folders->path, (unsigned long long)machine_id);
+    return folder_place(folders->store_path, "boot", machine_id);
 }
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *where)
@@ -69,6 +70,7 @@ struct boot_folders *boot_folders_new(struct store *store, const char *store_pat
     struct boot_folders *folders = xcalloc(1, sizeof(*folders));
 
     folders->store = store;
+    folders->store_path = xstrdup(store_path);
     folders->path = xasprintf("%s/folders", store_path);
     pthread_mutex_init(&folders->lock, NULL);
     mkdir(folders->path, 0700); /* if that fails, making a folder in it tells why */
@@ -81,6 +83,7 @@ void boot_folders_free(struct boot_folders *folders)
     if (!folders)
         return;
     pthread_mutex_destroy(&folders->lock);
+    free(folders->store_path);
     free(folders->path);
     free(folders);
 }

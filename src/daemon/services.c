@@ -438,6 +438,14 @@ static void disconnect_machine(void *arg, uint64_t machine_id)
     iscsi_service_disconnect(s->iscsi, machine_id);
 }
 
+static void forget_folder(void *arg, uint64_t machine_id)
+{
+    const struct services *s = arg;
+
+    if (s->folders)
+        nfs_folders_forget(s->folders, machine_id);
+}
+
 static void renew_disks(void *arg, uint64_t machine_id)
 {
     const struct services *s = arg;
@@ -466,7 +474,15 @@ static void start_api(struct services *s)
         .journal = s->journal,
         .folders = s->boot_folders,
         .bootfiles = s->bootfiles,
-        .sources = {tell_sessions, tell_dhcp_servers, tell_discovered, tell_interfaces, disconnect_machine, watch_machine, renew_disks, NULL, s},
+        .sources = {.sessions = tell_sessions,
+                    .dhcp_servers = tell_dhcp_servers,
+                    .discovered = tell_discovered,
+                    .interfaces = tell_interfaces,
+                    .disconnect = disconnect_machine,
+                    .watch = watch_machine,
+                    .renew_disks = renew_disks,
+                    .folder_changed = forget_folder,
+                    .arg = s},
         .iqn_prefix = s->config->iqn_prefix,
         .dhcp_mode = modes[s->config->dhcp_mode],
         .store_path = s->config->store,

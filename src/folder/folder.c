@@ -10,6 +10,11 @@ enum { IDENTITY_TEXT_SIZE = 64 };
 
 static const char *const owner_names[] = {[FOLDER_OWNER_ROOT] = "root", [FOLDER_OWNER_MAPPED] = "mapped"};
 
+char *folder_place(const char *store_path, const char *kind, uint64_t machine_id)
+{
+    return xasprintf("%s/folders/%s-%llu", store_path, kind, (unsigned long long)machine_id);
+}
+
 /* ---- identity: "mapped 0123456789abcdef" ---- */
 
 static int write_identity(int fd, enum folder_owner owner)

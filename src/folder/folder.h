@@ -44,6 +44,9 @@ enum folder_kind {
     FOLDER_CHARACTER,
 };
 
+/* Where a machine's folder of a kind ("boot", "root") stands. The caller frees. */
+char *folder_place(const char *store_path, const char *kind, uint64_t machine_id);
+
 /* One object's identity within its folder; survives renames and restarts, never means another object. */
 struct folder_object {
     uint64_t inode;

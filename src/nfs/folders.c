@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "base/text.h"
 
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -47,6 +46,8 @@ struct nfs_folders {
     unsigned next_refusal;
 };
 
+static const char *const names[] = {[NFS_FOLDER_BOOT] = "boot", [NFS_FOLDER_ROOT] = "root"};
+
 struct nfs_folders *nfs_folders_new(const struct nfs_folders_options *options)
 {
     struct nfs_folders *folders = xcalloc(1, sizeof(*folders));
@@ -73,13 +74,6 @@ void nfs_folders_free(struct nfs_folders *folders)
     }
     pthread_mutex_destroy(&folders->lock);
     free(folders);
-}
-
-char *nfs_folders_place(const char *store_path, enum nfs_folder_kind kind, uint64_t machine_id)
-{
-    static const char *const names[] = {[NFS_FOLDER_BOOT] = "boot", [NFS_FOLDER_ROOT] = "root"};
-
-    return xasprintf("%s/folders/%s-%" PRIu64, store_path, names[kind], machine_id);
 }
 
 void nfs_folders_export_path(char to[NFS_PATH_SIZE], const char *path, const struct mac *mac)
@@ -137,7 +131,7 @@ static struct folder *get_folder(struct nfs_folders *folders, uint64_t machine_i
 
     if (*at)
         return (*at)->folder;
-    CLEANUP_FREE char *place = nfs_folders_place(folders->options.store_path, kind, machine_id);
+    CLEANUP_FREE char *place = folder_place(folders->options.store_path, names[kind], machine_id);
     if (access(place, F_OK) < 0)
         return NULL;
     if (folder_open(place, &folder, &error) < 0) {

@@ -34,8 +34,6 @@ struct nfs_folders *nfs_folders_new(const struct nfs_folders_options *options);
 void nfs_folders_free(struct nfs_folders *folders);
 struct nfs_export_source nfs_folders_source(struct nfs_folders *folders);
 
-/* Where a machine's folder must stand. The caller frees. */
-char *nfs_folders_place(const char *store_path, enum nfs_folder_kind kind, uint64_t machine_id);
 /* "/srv/tftp/dc-a6-32-01-02-03" */
 void nfs_folders_export_path(char to[NFS_PATH_SIZE], const char *path, const struct mac *mac);
 /* A machine's folder was removed or replaced: it is closed, and looked for anew. From any thread. */
