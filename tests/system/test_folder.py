@@ -204,3 +204,24 @@ def test_a_disk_without_boot_files_has_none_to_give(farboot, lab):
     assert done.returncode == 1 and "pi-03: its disk has no boot partition (FAT)" in done.stderr
     assert farboot.json("machine", "show", "pi-03")["boot"] == "disk"
     farboot.run("machine", "remove", "pi-03")
+
+
+# ---- the same folder over NFS ----
+
+def test_what_was_copied_over_nfs_is_what_firmware_gets(lab, pi, farboot, machine, tmp_path):
+    farboot.run("machine", "set", machine, "--boot", "folder")
+    url = f"nfs://{SERVER}/srv/tftp/{MAC.replace(':', '-')}"
+    kernel = tmp_path / "vmlinuz.new"
+    kernel.write_bytes(os.urandom(2_000_003))
+    assert "current" in lab.run_in(pi, "nfs-ls", url).stdout
+    lab.run_in(pi, "nfs-cp", kernel, f"{url}/vmlinuz.new")
+    assert fetch(lab, pi, "vmlinuz.new", tmp_path) == kernel.read_bytes()
+
+
+def test_a_folder_made_anew_is_seen_over_nfs(lab, pi, farboot, machine):
+    url = f"nfs://{SERVER}/srv/tftp/{MAC.replace(':', '-')}"
+    for _ in range(2):
+        farboot.run("machine", "set", machine, "--boot", "folder")
+        assert "overlays" in lab.run_in(pi, "nfs-ls", url).stdout
+        farboot.run("machine", "set", machine, "--boot", "disk", "--discard-folder")
+        assert lab.run_in(pi, "nfs-ls", url, check=False).returncode != 0
