@@ -5,6 +5,7 @@
 
 #include "base/mac.h"
 #include "base/text.h"
+#include "ctl/ask.h"
 #include "ctl/client.h"
 #include "ctl/table.h"
 
@@ -13,11 +14,6 @@
 enum { POLL_MS = 500 };
 
 /* ---- discovered ---- */
-
-static const char *or_dash(const char *text)
-{
-    return *text ? text : "-";
-}
 
 static void print_discovered(const json_t *reply)
 {
@@ -43,17 +39,7 @@ static void print_discovered(const json_t *reply)
 
 int machine_discovered_command(const struct arguments *arguments)
 {
-    json_t *reply;
-    int status = client_ask(arguments->socket, "GET", "/v1/discovered", NULL, &reply);
-
-    if (status != CTL_EXIT_OK)
-        return status;
-    if (arguments_value(arguments, "--json"))
-        print_json(reply, false);
-    else
-        print_discovered(reply);
-    json_decref(reply);
-    return CTL_EXIT_OK;
+    return ask_and_tell(arguments, "GET", "/v1/discovered", NULL, print_discovered);
 }
 
 /* ---- adopt ---- */

@@ -1,7 +1,7 @@
 /*
  * farboot disk add, list, set, remove.
  */
-#include "ctl/command.h"
+#include "ctl/ask.h"
 
 #include "base/text.h"
 #include "ctl/client.h"
@@ -73,23 +73,6 @@ static bool is_contradiction(const struct arguments *arguments)
     return both;
 }
 
-/* Asks and, without --json, lets `tell` say what came back. */
-static int ask_and_tell(const struct arguments *arguments, const char *method, const char *path,
-                        const json_t *body, void (*tell)(const json_t *reply))
-{
-    json_t *reply;
-    int status = client_ask(arguments->socket, method, path, body, &reply);
-
-    if (status != CTL_EXIT_OK)
-        return status;
-    if (arguments_value(arguments, "--json"))
-        print_json(reply, false);
-    else
-        tell(reply);
-    json_decref(reply);
-    return CTL_EXIT_OK;
-}
-
 /* ---- add and set ---- */
 
 static const char *access_word(const json_t *disk)
@@ -152,11 +135,6 @@ int disk_set_command(const struct arguments *arguments)
 }
 
 /* ---- list ---- */
-
-static const char *or_dash(const char *text)
-{
-    return *text ? text : "-";
-}
 
 static void print_list(const json_t *reply)
 {

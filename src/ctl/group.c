@@ -2,28 +2,12 @@
  * farboot group add, list, show, set, remove; farboot defaults show, set.
  */
 #include "base/text.h"
+#include "ctl/ask.h"
 #include "ctl/client.h"
 #include "ctl/setting.h"
 #include "ctl/table.h"
 
 enum { MEMBERS_MAX_BYTES = TABLE_CELL_SIZE };
-
-/* Asks and, without --json, lets `tell` say what came back. */
-static int ask_and_tell(const struct arguments *arguments, const char *method, const char *path, const json_t *body,
-                        void (*tell)(const json_t *reply))
-{
-    json_t *reply;
-    int status = client_ask(arguments->socket, method, path, body, &reply);
-
-    if (status != CTL_EXIT_OK)
-        return status;
-    if (arguments_value(arguments, "--json"))
-        print_json(reply, false);
-    else
-        tell(reply);
-    json_decref(reply);
-    return CTL_EXIT_OK;
-}
 
 static int nothing_to_change(const char *what)
 {

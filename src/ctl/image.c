@@ -1,7 +1,7 @@
 /*
  * farboot image import, export, capture, list, show, remove.
  */
-#include "ctl/command.h"
+#include "ctl/ask.h"
 
 #include "base/text.h"
 #include "ctl/client.h"
@@ -242,17 +242,7 @@ static void print_list(const json_t *reply)
 
 static int ask_and_print(const struct arguments *arguments, const char *path, void (*print)(const json_t *reply))
 {
-    json_t *reply;
-    int status = client_ask(arguments->socket, "GET", path, NULL, &reply);
-
-    if (status != CTL_EXIT_OK)
-        return status;
-    if (arguments_value(arguments, "--json"))
-        print_json(reply, false);
-    else
-        print(reply);
-    json_decref(reply);
-    return CTL_EXIT_OK;
+    return ask_and_tell(arguments, "GET", path, NULL, print);
 }
 
 int image_list_command(const struct arguments *arguments)

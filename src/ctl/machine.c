@@ -4,6 +4,7 @@
 #include "ctl/machine.h"
 
 #include "base/text.h"
+#include "ctl/ask.h"
 #include "ctl/client.h"
 #include "ctl/setting.h"
 #include "ctl/table.h"
@@ -78,23 +79,6 @@ static bool read_options(const struct arguments *arguments, json_t *body)
         json_object_set_new(body, options[i].key, value);
     }
     return setting_options(arguments, body);
-}
-
-/* Asks and, without --json, lets `tell` say what came back. */
-static int ask_and_tell(const struct arguments *arguments, const char *method, const char *path, const json_t *body,
-                        void (*tell)(const json_t *machine))
-{
-    json_t *reply;
-    int status = client_ask(arguments->socket, method, path, body, &reply);
-
-    if (status != CTL_EXIT_OK)
-        return status;
-    if (arguments_value(arguments, "--json"))
-        print_json(reply, false);
-    else
-        tell(reply);
-    json_decref(reply);
-    return CTL_EXIT_OK;
 }
 
 /* ---- add ---- */
@@ -178,11 +162,6 @@ static const char *where(const json_t *machine)
     return *present ? present : json_member_text(machine, "address");
 }
 
-static const char *or_dash(const char *text)
-{
-    return *text ? text : "-";
-}
-
 static void add_row(struct table *table, const json_t *machine)
 {
     char size[16];
@@ -211,17 +190,7 @@ static void print_list(const json_t *reply)
 
 int machine_list_command(const struct arguments *arguments)
 {
-    json_t *reply;
-    int status = client_ask(arguments->socket, "GET", "/v1/machines", NULL, &reply);
-
-    if (status != CTL_EXIT_OK)
-        return status;
-    if (arguments_value(arguments, "--json"))
-        print_json(reply, false);
-    else
-        print_list(reply);
-    json_decref(reply);
-    return CTL_EXIT_OK;
+    return ask_and_tell(arguments, "GET", "/v1/machines", NULL, print_list);
 }
 
 /* ---- show ---- */

@@ -1,10 +1,9 @@
 /*
  * farboot session list.
  */
-#include "ctl/command.h"
+#include "ctl/ask.h"
 
 #include "base/text.h"
-#include "ctl/client.h"
 #include "ctl/table.h"
 
 enum { CELL_SIZE = 64 };
@@ -68,15 +67,5 @@ static void print_list(const json_t *reply)
 
 int session_list_command(const struct arguments *arguments)
 {
-    json_t *reply;
-    int status = client_ask(arguments->socket, "GET", "/v1/sessions", NULL, &reply);
-
-    if (status != CTL_EXIT_OK)
-        return status;
-    if (arguments_value(arguments, "--json"))
-        print_json(reply, false);
-    else
-        print_list(reply);
-    json_decref(reply);
-    return CTL_EXIT_OK;
+    return ask_and_tell(arguments, "GET", "/v1/sessions", NULL, print_list);
 }

@@ -1,10 +1,9 @@
 /*
  * farboot status.
  */
-#include "ctl/command.h"
+#include "ctl/ask.h"
 
 #include "base/text.h"
-#include "ctl/client.h"
 #include "ctl/table.h"
 
 #include <time.h>
@@ -138,15 +137,5 @@ static void print_status(const json_t *status)
 
 int status_command(const struct arguments *arguments)
 {
-    json_t *reply;
-    int status = client_ask(arguments->socket, "GET", "/v1/status", NULL, &reply);
-
-    if (status != CTL_EXIT_OK)
-        return status;
-    if (arguments_value(arguments, "--json"))
-        print_json(reply, false);
-    else
-        print_status(reply);
-    json_decref(reply);
-    return CTL_EXIT_OK;
+    return ask_and_tell(arguments, "GET", "/v1/status", NULL, print_status);
 }
