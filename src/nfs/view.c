@@ -105,17 +105,19 @@ static void attributes_above(const struct nfs_view *view, const struct nfs_objec
 int view_find(const struct nfs_view *view, const char *path, struct nfs_object *object)
 {
     char name[FOLDER_NAME_MAX + 1];
+    struct folder_attributes attributes;
     int r = 0;
 
     *object = view_root(view);
     while (r == 0 && *(path += strspn(path, "/"))) {
         size_t length = strcspn(path, "/");
-        if (length > FOLDER_NAME_MAX || object->export)
+        const struct nfs_object directory = *object;
+        if (length > FOLDER_NAME_MAX)
             return -ENOENT;
         memcpy(name, path, length);
         name[length] = '\0';
-        r = lookup_above(view, &(struct nfs_object){.path = object->path, .path_bytes = object->path_bytes},
-                         name, object);
+        r = directory.export ? view_lookup(view, &directory, name, object, &attributes)
+                             : lookup_above(view, &directory, name, object);
         path += length;
     }
     return r;

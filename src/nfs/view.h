@@ -29,7 +29,8 @@ struct nfs_view {
 };
 
 struct nfs_object view_root(const struct nfs_view *view);
-/* The object of an export's whole path ("/srv/tftp/…", also with slashes too many). -ENOENT. */
+/* The object of a path from the root of all exports ("/srv/tftp/…", also with slashes too many), inside an export,
+ * too. -ENOENT, -ENOTDIR, -EACCES. */
 int view_find(const struct nfs_view *view, const char *path, struct nfs_object *object);
 
 void view_handle(const struct nfs_view *view, const struct nfs_object *object,

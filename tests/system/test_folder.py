@@ -214,8 +214,8 @@ def test_what_was_copied_over_nfs_is_what_firmware_gets(lab, pi, farboot, machin
     kernel = tmp_path / "vmlinuz.new"
     kernel.write_bytes(os.urandom(2_000_003))
     assert "current" in lab.run_in(pi, "nfs-ls", url).stdout
-    lab.run_in(pi, "nfs-cp", kernel, f"{url}/vmlinuz.new")
-    assert fetch(lab, pi, "vmlinuz.new", tmp_path) == kernel.read_bytes()
+    lab.run_in(pi, "nfs-cp", kernel, f"{url}/current/vmlinuz.new")
+    assert fetch(lab, pi, "current/vmlinuz.new", tmp_path) == kernel.read_bytes()
 
 
 def test_a_folder_made_anew_is_seen_over_nfs(lab, pi, farboot, machine):
