@@ -241,6 +241,7 @@ static int start_dhcp(struct services *s, struct error *error)
         .sink = &s->sink,
         .iqn_prefix = s->config->iqn_prefix,
         .iscsi_port = s->config->iscsi_port,
+        .http_port = s->http ? s->config->http_port : 0,
         .other_server = foreign_servers_heard,
         .other_server_arg = s->foreign,
         .newcomer = newcomers_seen,

@@ -353,6 +353,36 @@ static void a_pc_is_given_ipxe_for_its_processor(void **state)
     }
 }
 
+static void uefi_http_boot_is_given_an_absolute_uri(void **state)
+{
+    static const struct {
+        const char *vendor_class;
+        uint16_t port;
+        const char *uri;
+    } rows[] = {
+        {"HTTPClient:Arch:00015:UNDI:003000", 80, "http://192.168.20.1/ipxe/snponly-i386.efi"},
+        {"HTTPClient:Arch:00016:UNDI:003000", 80, "http://192.168.20.1/ipxe/snponly.efi"},
+        {"HTTPClient:Arch:00019:UNDI:003000", 8080, "http://192.168.20.1:8080/ipxe/snponly-arm64.efi"},
+    };
+    SCENE;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        s->context.http_port = rows[i].port;
+        dhcp_put_text(says(s, 0, DHCP_DISCOVER), DHCP_OPTION_VENDOR_CLASS, rows[i].vendor_class);
+        assert_int_equal(hear(s), DHCP_OUTCOME_OFFER);
+        assert_null(s->answer.no_boot_reason);
+        expect_text(&s->answer.reply, DHCP_OPTION_VENDOR_CLASS, "HTTPClient");
+        expect_text(&s->answer.reply, DHCP_OPTION_BOOT_FILE, rows[i].uri);
+        assert_string_equal(s->answer.reply.file, rows[i].uri);
+        assert_false(s->answer.may_overload);
+    }
+    s->context.http_port = 0;
+    dhcp_put_text(says(s, 0, DHCP_DISCOVER), DHCP_OPTION_VENDOR_CLASS, rows[1].vendor_class);
+    assert_int_equal(hear(s), DHCP_OUTCOME_OFFER);
+    assert_non_null(s->answer.no_boot_reason);
+    assert_false(dhcp_has(&s->answer.reply, DHCP_OPTION_BOOT_FILE));
+}
+
 static void u_boot_is_told_the_server(void **state)
 {
     SCENE;
@@ -458,6 +488,7 @@ int main(void)
         cmocka_unit_test(a_subnet_without_range_serves_reservations),
         cmocka_unit_test(ipxe_is_told_what_to_run),
         cmocka_unit_test(a_pc_is_given_ipxe_for_its_processor),
+        cmocka_unit_test(uefi_http_boot_is_given_an_absolute_uri),
         cmocka_unit_test(u_boot_is_told_the_server),
         cmocka_unit_test(who_cannot_boot_is_told_of),
         cmocka_unit_test(whoever_asks_is_told_the_tftp_server),
