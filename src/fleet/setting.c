@@ -1,6 +1,7 @@
 #include "fleet/setting.h"
 
 #include "base/text.h"
+#include "eeprom/config.h"
 #include "fleet/machine.h"
 
 static const char *const source_names[] = {
@@ -161,6 +162,7 @@ static const struct row {
     const char *expected; /* what a value that fails the check is not */
     bool settled_when_added;
     bool is_file;
+    int (*explain)(const char *value, struct error *error); /* instead of `check`: knows the reason itself */
 } rows[SETTING_COUNT] = {
     [SETTING_BOOT] = {"boot", "disk|folder|san", "disk", "where firmware files come from", is_boot,
                       "a way to boot: disk (firmware files from its own disk), folder (from a folder that it mounts over "
@@ -206,6 +208,10 @@ static const struct row {
     [SETTING_USER_DATA] = {"user-data", "FILE", "", "cloud-init's user data as it is, instead of all these",
                            is_user_data, "user data of cloud-init, which begins with #cloud-config or its like", false,
                            true},
+    [SETTING_EEPROM] = {.name = "eeprom", .value_name = "LINES", .built_in = EEPROM_CONFIG_DEFAULT,
+                        .expected = "a configuration of at most 32768 bytes",
+                        .help = "what farboot eeprom push writes into a Raspberry Pi (see farboot eeprom set)",
+                        .explain = eeprom_config_check},
 };
 
 const char *setting_name(enum setting key)
@@ -256,6 +262,8 @@ int setting_check(enum setting key, enum setting_source source, const char *valu
     if (!setting_is_for(key, source))
         return error_set(error, -EINVAL, "%s: is settled when a machine is added; it can be said for groups and defaults",
                          rows[key].name);
+    if (rows[key].explain && strlen(value) <= SETTING_VALUE_MAX_BYTES)
+        return rows[key].explain(value, error);
     if (strlen(value) > SETTING_VALUE_MAX_BYTES || !rows[key].check(value))
         return error_set(error, -EINVAL, "%s: \"%s\" is not %s", rows[key].name,
                          quote_into(quoted, sizeof(quoted), value, strlen(value)), rows[key].expected);

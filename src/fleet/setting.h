@@ -32,6 +32,7 @@ enum setting {
     SETTING_PACKAGES,
     SETTING_RUN,
     SETTING_USER_DATA,
+    SETTING_EEPROM,
     SETTING_COUNT,
 };
 
