@@ -29,6 +29,17 @@ static bool next_line(const char **at, const char *end, struct line *line)
     return true;
 }
 
+/* Of a configuration that is kept: between blanks. */
+static bool next_word(const char **at, const char *end, struct line *word)
+{
+    static const char blanks[] = " \n";
+
+    *at += strspn(*at, blanks);
+    *word = (struct line){*at, strcspn(*at, blanks)};
+    *at += word->length_bytes;
+    return *at <= end && word->length_bytes;
+}
+
 static size_t key_length(const struct line *line)
 {
     const char *equals = memchr(line->at, '=', line->length_bytes);
@@ -48,7 +59,7 @@ static bool has_key_of(const char *config, const struct line *line)
     const char *at = config, *end = config + strlen(config);
     struct line other;
 
-    while (next_line(&at, end, &other)) {
+    while (next_word(&at, end, &other)) {
         if (same_key(&other, line))
             return true;
     }
@@ -188,7 +199,6 @@ static const struct key {
     {"DHCP_TIMEOUT", is_five_seconds_or_more, "milliseconds, at least 5000"},
     {"DHCP_REQ_TIMEOUT", is_half_a_second_or_more, "milliseconds, at least 500"},
     {"DHCP_OPTION97", is_hex32, "a number like 0x34695052"},
-    {"PXE_OPTION43", is_short_text, "a text of at most 32 characters"},
     {"TFTP_FILE_TIMEOUT", is_five_seconds_or_more, "milliseconds, at least 5000"},
     {"TFTP_IP", is_address, "an IPv4 address"},
     {"TFTP_PREFIX", is_prefix_kind, "0 (serial number), 1 (TFTP_PREFIX_STR) or 2 (MAC address)"},
@@ -283,24 +293,24 @@ int eeprom_config_check(const char *config, struct error *error)
     struct line line;
     size_t count = 0;
 
-    while (next_line(&at, end, &line)) {
+    while (next_word(&at, end, &line)) {
         int r = check_line(&line, error);
         if (r < 0)
             return r;
         if (has_key_of(at, &line))
             return error_set(error, -EINVAL, "%.*s: is said twice", (int)key_length(&line), line.at);
         if (++count > EEPROM_KEYS_MAX)
-            return error_set(error, -E2BIG, "more than %d lines", EEPROM_KEYS_MAX);
+            return error_set(error, -E2BIG, "more than %d keys", EEPROM_KEYS_MAX);
     }
     return check_together(config, error);
 }
 
 /* ---- changing ---- */
 
-static void append_line(struct text *to, const struct line *line)
+static void append_behind(struct text *to, const char *separator, const struct line *line)
 {
     if (to->length_bytes)
-        text_append(to, "\n");
+        text_append(to, separator);
     text_append_bytes(to, line->at, line->length_bytes);
 }
 
@@ -313,20 +323,31 @@ int eeprom_config_set(struct text *to, const char *config, const char *assignmen
     bool removes = key_length(&given) + 1 == given.length_bytes;
     bool replaced = false;
 
-    if (!key_length(&given) || strchr(assignment, '\n'))
-        return error_set(error, -EINVAL, "\"%s\" is not KEY=VALUE",
+    if (!key_length(&given) || strpbrk(assignment, " \n"))
+        return error_set(error, -EINVAL, "\"%s\" is not KEY=VALUE, without blanks",
                          quote_into(quoted, sizeof(quoted), assignment, strlen(assignment)));
-    while (next_line(&at, end, &line)) {
+    while (next_word(&at, end, &line)) {
         bool same = same_key(&line, &given);
         if (!same)
-            append_line(to, &line);
+            append_behind(to, " ", &line);
         else if (!removes)
-            append_line(to, &given);
+            append_behind(to, " ", &given);
         replaced |= same;
     }
     if (!replaced && !removes)
-        append_line(to, &given);
+        append_behind(to, " ", &given);
     return to->failed ? -E2BIG : 0;
+}
+
+void eeprom_config_lines(struct text *to, const char *config)
+{
+    const char *at = config, *end = config + strlen(config);
+    struct line word;
+
+    while (next_word(&at, end, &word)) {
+        text_append_bytes(to, word.at, word.length_bytes);
+        text_append(to, "\n");
+    }
 }
 
 int eeprom_config_merge(struct text *to, const char *own, size_t own_bytes, const char *config)
@@ -336,10 +357,9 @@ int eeprom_config_merge(struct text *to, const char *own, size_t own_bytes, cons
 
     while (next_line(&at, end, &line)) {
         if (!has_key_of(config, &line))
-            append_line(to, &line);
+            append_behind(to, "\n", &line);
     }
     text_append(to, "\n[all]\n");
-    text_append(to, config);
-    text_append(to, "\n");
+    eeprom_config_lines(to, config);
     return to->failed || to->length_bytes > EEPROM_CONFIG_MAX_BYTES ? -E2BIG : 0;
 }

@@ -195,3 +195,17 @@ int eeprom_set_config(uint8_t *image, size_t length_bytes, const char *config, s
         put_config(image, &files[i], config, config_bytes);
     return 0;
 }
+
+int eeprom_configure(uint8_t *image, size_t length_bytes, const char *config, struct error *error)
+{
+    CLEANUP_TEXT struct text merged = text_with_max(EEPROM_CONFIG_MAX_BYTES);
+    struct eeprom_file files[EEPROM_COPIES_MAX];
+    int r = eeprom_config_check(config, error);
+
+    if (r < 0)
+        return r;
+    if (eeprom_find(image, length_bytes, "bootconf.txt", files) > 0 &&
+        eeprom_config_merge(&merged, (const char *)image + files[0].content_offset, files[0].content_bytes, config) < 0)
+        return error_set(error, -E2BIG, "its configuration leaves no room for ours");
+    return eeprom_set_config(image, length_bytes, text_string(&merged), merged.length_bytes, error);
+}

@@ -34,3 +34,7 @@ int eeprom_find(const uint8_t *image, size_t length_bytes, const char *name, str
  * the sentence. */
 int eeprom_set_config(uint8_t *image, size_t length_bytes, const char *config, size_t config_bytes,
                       struct error *error);
+
+/* The image with `config`, words KEY=VALUE, for all boards: what its own configuration says beside that, stays.
+ * Refuses a configuration that eeprom_config_check refuses. Negative errno with the sentence. */
+int eeprom_configure(uint8_t *image, size_t length_bytes, const char *config, struct error *error);

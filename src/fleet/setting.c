@@ -208,7 +208,7 @@ static const struct row {
     [SETTING_USER_DATA] = {"user-data", "FILE", "", "cloud-init's user data as it is, instead of all these",
                            is_user_data, "user data of cloud-init, which begins with #cloud-config or its like", false,
                            true},
-    [SETTING_EEPROM] = {.name = "eeprom", .value_name = "LINES", .built_in = EEPROM_CONFIG_DEFAULT,
+    [SETTING_EEPROM] = {.name = "eeprom", .value_name = "KEYS", .built_in = EEPROM_CONFIG_DEFAULT,
                         .expected = "a configuration of at most 32768 bytes",
                         .help = "what farboot eeprom push writes into a Raspberry Pi (see farboot eeprom set)",
                         .explain = eeprom_config_check},
