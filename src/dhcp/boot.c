@@ -1,5 +1,6 @@
 #include "dhcp/boot.h"
 
+#include "dhcp/wishes.h"
 #include "fleet/boot_program.h"
 
 #include <stdio.h>
@@ -204,5 +205,7 @@ bool dhcp_boot_add(struct dhcp_answer *answer, const struct dhcp_context *contex
     /* Whoever is no machine of ours must go on to the next entry of its boot order. */
     if (firmware_boots(context->client.firmware) && !context->machine)
         return false;
-    return recipe->add(answer, context, request);
+    bool boots = recipe->add(answer, context, request);
+    dhcp_wishes_add(answer, context);
+    return boots;
 }

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "eeprom/config.h"
+#include "fleet/dhcp_option.h"
 #include "fleet/machine.h"
 
 static const char *const source_names[] = {
@@ -151,6 +152,28 @@ static bool is_user_data(const char *value)
     return false;
 }
 
+/* What fits the fields `sname` and `file` of every DHCP message, their NULs included. */
+static bool is_field(const char *value, size_t size)
+{
+    size_t length = strlen(value);
+
+    for (size_t i = 0; i < length; i++) {
+        if ((uint8_t)value[i] < 0x21 || (uint8_t)value[i] > 0x7e)
+            return false;
+    }
+    return length < size;
+}
+
+static bool is_boot_server(const char *value)
+{
+    return is_field(value, 64);
+}
+
+static bool is_boot_file(const char *value)
+{
+    return is_field(value, 128);
+}
+
 /* ---- the table ---- */
 
 static const struct row {
@@ -212,6 +235,14 @@ static const struct row {
                         .expected = "a configuration of at most 32768 bytes",
                         .help = "what farboot eeprom push writes into a Raspberry Pi (see farboot eeprom set)",
                         .explain = eeprom_config_check},
+    [SETTING_DHCP_OPTION] = {.name = "dhcp-option", .value_name = "OPTIONS", .built_in = "",
+                             .expected = "at most 32768 bytes",
+                             .help = "DHCP options to send, like 150=ip:192.0.2.1 42=hex:c0000201",
+                             .explain = dhcp_extra_check},
+    [SETTING_BOOT_SERVER] = {"boot-server", "SERVER", "", "another boot server (siaddr, sname, DHCP option 66)",
+                             is_boot_server, "an address or a name: printable ASCII, at most 63 bytes", false, NULL},
+    [SETTING_BOOT_FILE] = {"boot-file", "FILE", "", "another boot program (file, DHCP option 67)", is_boot_file,
+                           "a path or URL: printable ASCII without blanks, at most 127 bytes", false, NULL},
 };
 
 const char *setting_name(enum setting key)
