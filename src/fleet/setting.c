@@ -240,9 +240,9 @@ static const struct row {
                              .help = "DHCP options to send, like 150=ip:192.0.2.1 42=hex:c0000201",
                              .explain = dhcp_extra_check},
     [SETTING_BOOT_SERVER] = {"boot-server", "SERVER", "", "another boot server (siaddr, sname, DHCP option 66)",
-                             is_boot_server, "an address or a name: printable ASCII, at most 63 bytes", false, NULL},
+                             is_boot_server, "an address or a name: printable ASCII, at most 63 bytes", false},
     [SETTING_BOOT_FILE] = {"boot-file", "FILE", "", "another boot program (file, DHCP option 67)", is_boot_file,
-                           "a path or URL: printable ASCII without blanks, at most 127 bytes", false, NULL},
+                           "a path or URL: printable ASCII without blanks, at most 127 bytes", false},
 };
 
 const char *setting_name(enum setting key)
