@@ -31,6 +31,7 @@ bench:
 	tests/bench/iscsi/idle
 	tests/bench/boot/compare $(ARCH)
 	tests/bench/store/compare
+	tests/bench/lan/compare
 
 install: all
 	meson install -C $(BUILD)

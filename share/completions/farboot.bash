@@ -45,6 +45,12 @@ _farboot() {
         COMPREPLY=($(compgen -W "$(_farboot_snapshots "$prev")"))
         return
     fi
+    case $noun,$verb,$prev in
+    eeprom,*,--image | eeprom,*,--recovery | eeprom,card,card)
+        COMPREPLY=($(compgen -f -- "$cur"))
+        return
+        ;;
+    esac
     case $prev in
     @) words=$(_farboot_snapshots "${COMP_WORDS[COMP_CWORD - 2]}") ;;
     --image | --as) words=$(_farboot_names image) ;;
@@ -55,17 +61,20 @@ _farboot() {
         COMPREPLY=($(compgen -f -- "$cur"))
         return
         ;;
+    --for) words="$(_farboot_names machine) $(_farboot_names group)" ;;
     --group) words=$(_farboot_names group) ;;
     --unset) words=$(_farboot_settings "$noun" "$verb") ;;
     --cmdline-add | --cmdline-remove | --name | --mac | --size | --address | --serial | --comment) return ;;
     *)
         case $COMP_CWORD,$noun,$verb in
-        1,*) words="serve status session watch image machine group defaults disk snapshot store rollback help --socket --version --help" ;;
+        1,*) words="serve status session watch image machine group defaults disk eeprom snapshot store rollback help --socket --version --help" ;;
         2,image,*) words="import export capture list show remove --help" ;;
         2,machine,*) words="discovered adopt add list show set replace chap reset remove --help" ;;
         2,group,*) words="add list show set remove --help" ;;
         2,defaults,*) words="show set --help" ;;
         2,disk,*) words="add list set remove --help" ;;
+        2,eeprom,*) words="show set push status withdraw card --help" ;;
+        3,help,eeprom) words="show set push status withdraw card" ;;
         2,snapshot,*) words="create list remove rename --help" ;;
         2,store,*) words="status check --help" ;;
         2,rollback,*) words=$(_farboot_at) ;;
@@ -73,7 +82,7 @@ _farboot() {
         2,status,*) words="--json --help" ;;
         2,session,*) words="list --help" ;;
         2,serve,*) words="--config --help" ;;
-        2,help,*) words="serve status session watch image machine group defaults disk snapshot store rollback" ;;
+        2,help,*) words="serve status session watch image machine group defaults disk eeprom snapshot store rollback" ;;
         3,help,image) words="import export capture list show remove" ;;
         3,help,store) words="status check" ;;
         3,help,session) words="list" ;;
@@ -94,6 +103,9 @@ _farboot() {
         3,group,show | 3,group,set | 3,group,remove) words=$(_farboot_names group) ;;
         3,disk,*) words=$(_farboot_names machine) ;;
         4,disk,set | 4,disk,remove) words=$(_farboot_disks "$prev") ;;
+        3,eeprom,show | 3,eeprom,set) words="$(_farboot_names machine) $(_farboot_names group) defaults" ;;
+        *,eeprom,push) words="$(_farboot_names machine) $(_farboot_names group) --image --json --help" ;;
+        *,eeprom,card) words="--image --recovery --for --help" ;;
         3,snapshot,list) words=$(_farboot_names machine) ;;
         3,snapshot,*) words=$(_farboot_at) ;;
         *,disk,add) words="--size --image --writable --read-only --lun --json --help" ;;

@@ -22,6 +22,7 @@
 
 struct api;
 struct api_sockets;
+struct rollout;
 
 /* Commands are counted apart: reads, writes, flushes, others. */
 enum { API_COMMAND_KINDS = 4, API_LATENCY_BUCKETS = 25 };
@@ -95,6 +96,7 @@ struct api_options {
     struct journal *journal;
     struct boot_folders *folders; /* NULL: none can be made */
     const struct bootfiles *bootfiles;
+    struct rollout *rollout;
     struct api_sources sources;
     const char *iqn_prefix;
     const char *dhcp_mode;  /* "proxy", "server" or "off", for `status` */

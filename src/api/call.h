@@ -155,6 +155,8 @@ void defaults_get(struct api_call *call);
 void defaults_set(struct api_call *call);
 void store_get(struct api_call *call);
 void store_check_begin(struct api_call *call);
+void eeprom_get(struct api_call *call);
+void eeprom_withdraw(struct api_call *call);
 void images_get(struct api_call *call);
 void image_capture_check(struct api_call *call);
 void image_capture(struct api_call *call);

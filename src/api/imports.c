@@ -1,6 +1,7 @@
 #include "api/imports.h"
 
 #include "api/answer.h"
+#include "api/eeprom.h"
 #include "api/export_work.h"
 #include "api/import_work.h"
 #include "api/jobs.h"
@@ -48,6 +49,7 @@ struct import {
     int fd;
     struct import_work in;
     struct export_work out;
+    struct eeprom_push push;
     char file[NAME_SIZE * 4];
     int code;
     json_t *result;
@@ -271,6 +273,35 @@ static const struct direction outwards = {
     "the disk of %s was exported", "export of %s was cancelled", "export of %s failed: %s",
 };
 
+/* ---- to the boards' bootloaders ---- */
+
+static int accept_push(struct import *import, const json_t *message, int fd, struct job **job, struct error *error)
+{
+    CLEANUP(cleanup_catalog_snapshot)
+    const struct catalog_snapshot *snapshot = catalog_read(import->imports->api->options.catalog);
+    int result = eeprom_push_find(&import->push, snapshot, json_object_get(message, "eeprom"), error);
+
+    return result ?: add_job(import, catalog_machine_by_id(snapshot, import->push.ids[0])->name, job, error);
+}
+
+static void prepare_push(struct import *import)
+{
+    import->push.options = &import->imports->api->options;
+    import->push.fd = import->fd;
+    import->push.file = import->file;
+}
+
+static int run_push(struct import *import)
+{
+    return eeprom_push_run(&import->push, &import->result, &import->error);
+}
+
+static const struct direction to_boards = {
+    "push", accept_push, prepare_push, run_push, "eeprom.offered", "eeprom.cancelled", "eeprom.failed",
+    "a bootloader for %s was taken in; it is offered at its next start", "the bootloader for %s was not taken in",
+    "the bootloader for %s was not taken in: %s",
+};
+
 /* ---- one import's life ---- */
 
 static void watch_listener(struct imports *imports)
@@ -286,6 +317,7 @@ static void import_release(struct import *import)
     loop_watch_free(TAKE_PTR(import->client_watch));
     loop_watch_free(TAKE_PTR(import->ended_watch));
     loop_timer_free(TAKE_PTR(import->timer));
+    free(TAKE_PTR(import->push.ids));
     if (import->client_fd >= 0)
         close(TAKE_FD(import->client_fd));
     if (import->ended_fd >= 0)
@@ -362,7 +394,9 @@ static int accept_message(struct import *import, const json_t *message, int fd, 
     const char *file = optional_string(message, "file");
 
     quote_into(import->file, sizeof(import->file), file, strlen(file));
-    import->direction = json_object_get(message, "export") ? &outwards : &inwards;
+    import->direction = json_object_get(message, "export")   ? &outwards
+                        : json_object_get(message, "eeprom") ? &to_boards
+                                                             : &inwards;
     int result = check_descriptor(fd, import->file, error);
     return result ?: import->direction->accept(import, message, fd, job, error);
 }

@@ -6,7 +6,7 @@
  * "file" (what the file is called; "-" for a stream). With "export" (what: "pi-01", "pi-01@snapshot", "ubuntu:2") and
  * "format" ("raw", "gz", "xz", "zst"; else as the file's name ends) the file is written; otherwise it is imported, as
  * "name" unless that follows from the file, with "new_version" true as one more version of an image that exists, and
- * with "comment". The answer is {"job": N, "name": ...} or an error as the API gives it. The connection stays open
+ * with "comment". With "eeprom" (a list of machines and groups) it is a bootloader image for them. The answer is {"job": N, "name": ...} or an error as the API gives it. The connection stays open
  * while it runs: closing it cancels.
  */
 #pragma once

@@ -36,6 +36,8 @@ static const struct route routes[] = {
     {EVHTTP_REQ_PATCH, "/v1/defaults", NULL, defaults_set},
     {EVHTTP_REQ_GET, "/v1/store", NULL, store_get},
     {EVHTTP_REQ_POST, "/v1/store/check", store_check_begin, NULL},
+    {EVHTTP_REQ_GET, "/v1/eeprom", eeprom_get, NULL},
+    {EVHTTP_REQ_DELETE, "/v1/eeprom", eeprom_withdraw, NULL},
     {EVHTTP_REQ_GET, "/v1/images", images_get, NULL},
     {EVHTTP_REQ_POST, "/v1/images", image_capture_check, image_capture},
     {EVHTTP_REQ_GET, "/v1/images/NAME", image_get, image_get_store},

@@ -2,6 +2,7 @@
 
 #include "bootfiles/files.h"
 #include "disk/boot_partition.h"
+#include "eeprom/rollout.h"
 #include "fleet/boot_program.h"
 #include "fleet/boot_script.h"
 #include "fleet/cloud_init.h"
@@ -21,6 +22,7 @@ struct bootfiles {
     uint16_t http_port;
     char boot_path[PATH_MAX];
     char program_folder[PATH_MAX];
+    struct rollout *rollout;
 };
 
 /* A file of the volume, one of the boot folder, or a text. */
@@ -51,6 +53,7 @@ struct bootfiles *bootfiles_new(const struct bootfiles_options *options)
     bootfiles->folders = options->folders;
     bootfiles->iscsi_port = options->iscsi_port;
     bootfiles->http_port = options->http_port;
+    bootfiles->rollout = options->rollout;
     CHECK(COPY_STRING(bootfiles->iqn_prefix, options->iqn_prefix));
     CHECK(COPY_STRING(bootfiles->boot_path, options->boot_path));
     CHECK(COPY_STRING(bootfiles->program_folder, options->program_folder));
@@ -423,11 +426,45 @@ static int open_program(struct bootfiles *bootfiles, const struct bootfile_reque
     return 0;
 }
 
+/* ---- bootloaders ---- */
+
+static struct bootfile *bootfile_of_bytes(const void *bytes, size_t length_bytes)
+{
+    struct bootfile *file = xcalloc(1, sizeof(*file));
+
+    file->text = xcalloc(1, length_bytes);
+    memcpy(file->text, bytes, length_bytes);
+    file->size_bytes = length_bytes;
+    file->role = BOOT_ROLE_FIRMWARE;
+    return file;
+}
+
+/* A bootloader that is pushed goes before what a system has laid into its own boot partition. NULL: none is. */
+static struct bootfile *open_pushed(struct rollout *rollout, const struct bootfile_request *request)
+{
+    CLEANUP(cleanup_eeprom_package) struct eeprom_package *package = NULL;
+    bool signature = strcmp(request->path, "pieeprom.sig") == 0;
+    size_t length;
+
+    if (signature)
+        package = rollout_asked_for_signature(rollout, request->machine->id);
+    else if (strcmp(request->path, "pieeprom.upd") == 0)
+        package = rollout_asked_for_image(rollout, request->machine->id);
+    if (!package)
+        return NULL;
+    if (signature)
+        return bootfile_of_bytes(eeprom_package_signature(package), strlen(eeprom_package_signature(package)));
+    const uint8_t *image = eeprom_package_image(package, &length);
+    return bootfile_of_bytes(image, length);
+}
+
 int bootfiles_open(struct bootfiles *bootfiles, const struct bootfile_request *request,
                    struct bootfile **file, struct error *error)
 {
     if (request->kind == BOOT_PLAN_CLOUD_INIT)
         return open_cloud_init(bootfiles, request, file, error);
+    if (bootfiles->rollout && request->kind == BOOT_PLAN_FILE && (*file = open_pushed(bootfiles->rollout, request)))
+        return 0;
     if (request->kind == BOOT_PLAN_PROGRAM)
         return open_program(bootfiles, request, file, error);
     return open_from_disk(bootfiles, request, file, error);

@@ -21,6 +21,7 @@
 #include <sys/types.h>
 
 struct bootfiles;
+struct rollout;
 struct bootfile;
 
 struct bootfiles_options {
@@ -31,6 +32,7 @@ struct bootfiles_options {
     uint16_t http_port;         /* 0: there is no HTTP, and so no data for cloud-init */
     const char *boot_path;      /* where machines find their boot folders over NFS: "/srv/tftp" */
     const char *program_folder; /* where iPXE's files lie: "/usr/lib/ipxe" */
+    struct rollout *rollout;    /* of bootloaders; outlives this. NULL: there is none */
 };
 
 /* `options` is copied; the store outlives it. */

@@ -142,10 +142,17 @@ static bool take_option(struct arguments *arguments, struct words *words, const 
 
 static bool take_operand(struct arguments *arguments, struct words *words, const char *word)
 {
+    const char *last = NULL;
+
     for (size_t i = 0; i < COMMAND_OPERANDS_MAX && arguments->command->operands[i]; i++) {
+        last = arguments->command->operands[i];
         if (arguments->operands[i])
             continue;
         arguments->operands[i] = word;
+        return true;
+    }
+    if (last && string_ends_with(last, "...") && arguments->more_count < COMMAND_MORE_MAX) {
+        arguments->more[arguments->more_count++] = word;
         return true;
     }
     return refuse(words, "one word too many: %s", word, NULL);

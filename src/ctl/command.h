@@ -7,7 +7,7 @@
 #include "ctl/ctl.h"
 #include "fleet/setting.h"
 
-enum { COMMAND_OPTIONS_MAX = 8, COMMAND_OPERANDS_MAX = 2 };
+enum { COMMAND_OPTIONS_MAX = 8, COMMAND_OPERANDS_MAX = 2, COMMAND_MORE_MAX = 255 };
 
 struct command_option {
     const char *name;  /* "--size" */
@@ -21,7 +21,7 @@ struct arguments;
 struct command {
     const char *noun;
     const char *verb;                           /* NULL: the noun alone is the command */
-    const char *operands[COMMAND_OPERANDS_MAX]; /* "NAME"; "[NAME]" may be left out */
+    const char *operands[COMMAND_OPERANDS_MAX]; /* "NAME"; "[NAME]" may be left out; the last may be "NAME..." */
     const char *help;                           /* one sentence without its full stop */
     int (*run)(const struct arguments *arguments);
     struct command_option options[COMMAND_OPTIONS_MAX]; /* ends with a NULL name */
@@ -34,6 +34,8 @@ struct arguments {
     const struct ctl_hooks *hooks;
     const char *socket;
     const char *operands[COMMAND_OPERANDS_MAX]; /* NULL: left out */
+    const char *more[COMMAND_MORE_MAX];         /* further words for an operand "NAME..." */
+    size_t more_count;
     const char *values[COMMAND_OPTIONS_MAX];    /* by place in `options`; "" for one without a value; NULL: not given */
     const char *settings[SETTING_COUNT];      /* "": to be inherited again; NULL: not given */
 };
@@ -87,6 +89,12 @@ int group_set_command(const struct arguments *arguments);
 int group_remove_command(const struct arguments *arguments);
 int defaults_show_command(const struct arguments *arguments);
 int defaults_set_command(const struct arguments *arguments);
+int eeprom_show_command(const struct arguments *arguments);
+int eeprom_set_command(const struct arguments *arguments);
+int eeprom_push_command(const struct arguments *arguments);
+int eeprom_status_command(const struct arguments *arguments);
+int eeprom_withdraw_command(const struct arguments *arguments);
+int eeprom_card_command(const struct arguments *arguments);
 int snapshot_create_command(const struct arguments *arguments);
 int snapshot_list_command(const struct arguments *arguments);
 int snapshot_remove_command(const struct arguments *arguments);

@@ -11,6 +11,7 @@
 #include "daemon/confine.h"
 #include "daemon/notify.h"
 #include "dhcp/service.h"
+#include "eeprom/rollout.h"
 #include "http/service.h"
 #include "iscsi/service.h"
 #include "lan/foreign.h"
@@ -64,6 +65,7 @@ struct services {
     struct boot_folders *boot_folders;
     struct bootfiles *bootfiles;
     struct journal *journal;
+    struct rollout *rollout;
     struct event_sink sink;
     struct foreign_servers *foreign;
     struct newcomers *newcomers;
@@ -197,20 +199,47 @@ static void start_threads(struct services *s)
     s->workers = workers_new((unsigned)MIN(workers, (size_t)WORKERS_MAX), WORK_QUEUE_MAX);
 }
 
+/* A board that reaches its disk after its bootloader was changed lets the change go on to the next. */
+static void follow_rollout(struct services *s, const struct event *event)
+{
+    const struct event_sink journal = journal_sink(s->journal);
+    struct machine named = {.id = event->machine_id};
+    enum rollout_state state;
+
+    if (event->stage < STAGE_DISK || event->level >= EVENT_WARNING || !event->machine_id ||
+        !rollout_booted(s->rollout, event->machine_id, &state))
+        return;
+    COPY_STRING(named.name, event->machine);
+    event_post(&journal, &named, NULL, STAGE_NONE, EVENT_INFO, "eeprom.booted", "%s",
+               state == ROLLOUT_DONE ? "boots with its new bootloader configuration"
+                                     : "did not take the bootloader: it has it already, or its self-update is off");
+}
+
+static void post_event(void *arg, const struct event *event)
+{
+    struct services *s = arg;
+    const struct event_sink journal = journal_sink(s->journal);
+
+    journal.post(journal.arg, event);
+    follow_rollout(s, event);
+}
+
 static void prepare_shared(struct services *s)
 {
     s->boot_folders = boot_folders_new(s->store, s->config->store);
+    s->rollout = rollout_new();
     const struct bootfiles_options files = {
         .store = s->store, .folders = s->boot_folders, .iqn_prefix = s->config->iqn_prefix,
         .iscsi_port = s->config->iscsi_port,
         .http_port = s->http ? s->config->http_port : 0,
         .boot_path = s->config->nfs_boot_path,
-        .program_folder = s->config->program_folder};
+        .program_folder = s->config->program_folder,
+        .rollout = s->rollout};
 
     s->gate = disk_gate_new(s->workers);
     s->presence = presence_new(PRESENCE_MAX);
     s->journal = journal_new(s->control);
-    s->sink = journal_sink(s->journal);
+    s->sink = (struct event_sink){post_event, s};
     s->foreign = foreign_servers_new(&s->sink, s->config->dhcp_mode == CONFIG_DHCP_SERVER);
     s->newcomers = newcomers_new();
     s->bootfiles = bootfiles_new(&files);
@@ -241,6 +270,7 @@ static int start_dhcp(struct services *s, struct error *error)
         .sink = &s->sink,
         .iqn_prefix = s->config->iqn_prefix,
         .iscsi_port = s->config->iscsi_port,
+        .http_port = s->http ? s->config->http_port : 0,
         .other_server = foreign_servers_heard,
         .other_server_arg = s->foreign,
         .newcomer = newcomers_seen,
@@ -474,6 +504,7 @@ static void start_api(struct services *s)
         .journal = s->journal,
         .folders = s->boot_folders,
         .bootfiles = s->bootfiles,
+        .rollout = s->rollout,
         .sources = {.sessions = tell_sessions,
                     .dhcp_servers = tell_dhcp_servers,
                     .discovered = tell_discovered,
@@ -588,6 +619,7 @@ static void free_all(struct services *s)
     loop_free(s->control);
     bootfiles_free(s->bootfiles);
     boot_folders_free(s->boot_folders);
+    rollout_free(s->rollout);
     foreign_servers_free(s->foreign);
     newcomers_free(s->newcomers);
     journal_free(s->journal);

@@ -19,6 +19,7 @@ struct dhcp_context {
     uint64_t now_seconds;
     const char *iqn_prefix;
     uint16_t iscsi_port;
+    uint16_t http_port; /* of our boot files; 0: none are served by HTTP */
 
     /* server.c only */
     struct address_table *addresses;

@@ -1,5 +1,6 @@
 #include "dhcp/boot.h"
 
+#include "dhcp/wishes.h"
 #include "fleet/boot_program.h"
 
 #include <stdio.h>
@@ -18,7 +19,7 @@ static const uint8_t ipxe_no_proxy[] = {0xb0, 0x01, 0x01};
 /* A menu of one entry, for answers that are only taken when they have one. */
 static const uint8_t ipxe_menu[] = "\x09\x0a\x00\x00\x07" "farboot" "\xff";
 
-enum { ISCSI_DEFAULT_PORT = 3260, ROOT_PATH_SIZE = IQN_SIZE + 64, PI3_DELAY_MS = 1000 };
+enum { ISCSI_DEFAULT_PORT = 3260, HTTP_DEFAULT_PORT = 80, ROOT_PATH_SIZE = IQN_SIZE + 64, PI3_DELAY_MS = 1000 };
 
 #define IPXE_SCRIPT "boot.ipxe"
 #define SAN_NEEDS_IPXE "its boot is set to san, which only iPXE can do"
@@ -91,6 +92,8 @@ static bool add_ipxe(struct dhcp_answer *answer, const struct dhcp_context *cont
 static const uint8_t pxe_start_file[] = "\x06\x01\x08"
                                         "\xff";
 
+#define NO_PROGRAM "farboot knows no iPXE for its processor; start iPXE on it from a USB stick"
+
 static bool add_pxe(struct dhcp_answer *answer, const struct dhcp_context *context, const struct dhcp_message *request)
 {
     /* A ROM that names no processor is a BIOS's. */
@@ -98,7 +101,7 @@ static bool add_pxe(struct dhcp_answer *answer, const struct dhcp_context *conte
     struct dhcp_message *reply = &answer->reply;
 
     if (!path) {
-        answer->no_boot_reason = "farboot knows no iPXE for its processor; start iPXE on it from a USB stick";
+        answer->no_boot_reason = NO_PROGRAM;
         return false;
     }
     reply->siaddr = context->server_address;
@@ -107,6 +110,34 @@ static bool add_pxe(struct dhcp_answer *answer, const struct dhcp_context *conte
         dhcp_put_text(reply, DHCP_OPTION_VENDOR_CLASS, "PXEClient");
         dhcp_put(reply, DHCP_OPTION_VENDOR_SPECIFIC, pxe_start_file, sizeof(pxe_start_file) - 1);
     }
+    return true;
+}
+
+static void put_program_uri(struct dhcp_message *reply, const struct dhcp_context *context, const char *path)
+{
+    char server[INET_TEXT_SIZE];
+    char port[8] = "";
+
+    if (context->http_port != HTTP_DEFAULT_PORT)
+        snprintf(port, sizeof(port), ":%u", context->http_port);
+    snprintf(reply->file, sizeof(reply->file), "http://%s%s/%s", inet_format(server, context->server_address), port,
+             path);
+    dhcp_put_text(reply, DHCP_OPTION_BOOT_FILE, reply->file);
+}
+
+/* UEFI takes only an answer that calls itself "HTTPClient" (UEFI 2.10 section 24.7.3.1). The address in the URI is a
+ * number: it does not ask for a name server before it knows that it needs one. */
+static bool add_http(struct dhcp_answer *answer, const struct dhcp_context *context, const struct dhcp_message *request)
+{
+    const char *path = boot_program_path(context->client.architecture);
+
+    if (!path || !context->http_port) {
+        answer->no_boot_reason =
+            path ? "farboot serves no boot files by HTTP (http: in its configuration); boot it by PXE" : NO_PROGRAM;
+        return false;
+    }
+    dhcp_put_text(&answer->reply, DHCP_OPTION_VENDOR_CLASS, "HTTPClient");
+    put_program_uri(&answer->reply, context, path);
     return true;
 }
 
@@ -141,16 +172,12 @@ static bool add_tftp_server(struct dhcp_answer *answer, const struct dhcp_contex
 
 struct recipe {
     bool (*add)(struct dhcp_answer *answer, const struct dhcp_context *context, const struct dhcp_message *request);
-    const char *no_boot_reason;
     bool may_overload; /* whether it reads options in `file` and `sname` */
     /* The Pi 3's network chip holds back a packet until another one comes: so a reply by broadcast, not at once, and
      * one more harmless broadcast behind it. */
     uint32_t delay_ms;
     bool by_broadcast;
 };
-
-#define NEEDS_IPXE                                                                                           \
-    "farboot has no boot program for its firmware; start iPXE on it, from its network card or a USB stick"
 
 static const struct recipe recipes[FIRMWARE_COUNT] = {
     [FIRMWARE_UNKNOWN] = {.add = add_tftp_server, .may_overload = true},
@@ -160,7 +187,7 @@ static const struct recipe recipes[FIRMWARE_COUNT] = {
     [FIRMWARE_PI5] = {.add = add_pi},
     [FIRMWARE_PXE_BIOS] = {.add = add_pxe},
     [FIRMWARE_UEFI_PXE] = {.add = add_pxe},
-    [FIRMWARE_UEFI_HTTP] = {.no_boot_reason = NEEDS_IPXE},
+    [FIRMWARE_UEFI_HTTP] = {.add = add_http},
     [FIRMWARE_IPXE] = {.add = add_ipxe, .may_overload = true},
     [FIRMWARE_U_BOOT] = {.add = add_u_boot, .may_overload = true},
     [FIRMWARE_INITRAMFS] = {.add = add_tftp_server, .may_overload = true},
@@ -178,6 +205,7 @@ bool dhcp_boot_add(struct dhcp_answer *answer, const struct dhcp_context *contex
     /* Whoever is no machine of ours must go on to the next entry of its boot order. */
     if (firmware_boots(context->client.firmware) && !context->machine)
         return false;
-    answer->no_boot_reason = recipe->no_boot_reason;
-    return recipe->add && recipe->add(answer, context, request);
+    bool boots = recipe->add(answer, context, request);
+    dhcp_wishes_add(answer, context);
+    return boots;
 }

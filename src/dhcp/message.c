@@ -377,20 +377,27 @@ bool dhcp_asks_for(const struct dhcp_message *message, uint8_t code)
 
 void dhcp_put(struct dhcp_message *message, uint8_t code, const void *bytes, size_t length_bytes)
 {
+    CHECK(!message->options.at[code].present);
+    dhcp_set(message, code, bytes, length_bytes);
+}
+
+void dhcp_set(struct dhcp_message *message, uint8_t code, const void *bytes, size_t length_bytes)
+{
     struct dhcp_options *o = &message->options;
 
-    CHECK(code != DHCP_OPTION_PAD && code != DHCP_OPTION_END && !o->at[code].present);
+    CHECK(code != DHCP_OPTION_PAD && code != DHCP_OPTION_END);
     if (length_bytes > sizeof(o->bytes) - o->used_bytes) {
         o->overflowed = true;
         return;
     }
     if (length_bytes)
         memcpy(o->bytes + o->used_bytes, bytes, length_bytes);
+    if (!o->at[code].present)
+        o->order[o->count++] = code;
     o->at[code].present = true;
     o->at[code].offset = o->used_bytes;
     o->at[code].length_bytes = (uint16_t)length_bytes;
     o->used_bytes = (uint16_t)(o->used_bytes + length_bytes);
-    o->order[o->count++] = code;
 }
 
 void dhcp_put_u8(struct dhcp_message *message, uint8_t code, uint8_t value)

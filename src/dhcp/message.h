@@ -99,6 +99,8 @@ bool dhcp_asks_for(const struct dhcp_message *message, uint8_t code);
 
 /* Each code at most once per message. */
 void dhcp_put(struct dhcp_message *message, uint8_t code, const void *bytes, size_t length_bytes);
+/* The same, in the place of one that is there. */
+void dhcp_set(struct dhcp_message *message, uint8_t code, const void *bytes, size_t length_bytes);
 void dhcp_put_u8(struct dhcp_message *message, uint8_t code, uint8_t value);
 void dhcp_put_u32(struct dhcp_message *message, uint8_t code, uint32_t value);
 void dhcp_put_addresses(struct dhcp_message *message, uint8_t code, const uint32_t *addresses, size_t count);

@@ -357,6 +357,7 @@ static void decide(struct dhcp_service *service, struct visit *visit, const stru
         .now_seconds = clock_wall_seconds(),
         .iqn_prefix = service->options.iqn_prefix,
         .iscsi_port = service->options.iscsi_port,
+        .http_port = service->options.http_port,
         .addresses = service->addresses,
         .is_reserved = is_reserved,
         .is_reserved_arg = snapshot,

@@ -29,6 +29,7 @@ struct dhcp_service_options {
     const struct event_sink *sink;
     const char *iqn_prefix;
     uint16_t iscsi_port;
+    uint16_t http_port; /* 0: no boot files by HTTP */
     /* Another DHCP server was heard on an interface; may be NULL. */
     void (*other_server)(void *arg, uint32_t address, const char *interface, uint64_t now_seconds);
     void *other_server_arg;

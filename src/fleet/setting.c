@@ -1,6 +1,8 @@
 #include "fleet/setting.h"
 
 #include "base/text.h"
+#include "eeprom/config.h"
+#include "fleet/dhcp_option.h"
 #include "fleet/machine.h"
 
 static const char *const source_names[] = {
@@ -150,6 +152,28 @@ static bool is_user_data(const char *value)
     return false;
 }
 
+/* What fits the fields `sname` and `file` of every DHCP message, their NULs included. */
+static bool is_field(const char *value, size_t size)
+{
+    size_t length = strlen(value);
+
+    for (size_t i = 0; i < length; i++) {
+        if ((uint8_t)value[i] < 0x21 || (uint8_t)value[i] > 0x7e)
+            return false;
+    }
+    return length < size;
+}
+
+static bool is_boot_server(const char *value)
+{
+    return is_field(value, 64);
+}
+
+static bool is_boot_file(const char *value)
+{
+    return is_field(value, 128);
+}
+
 /* ---- the table ---- */
 
 static const struct row {
@@ -161,6 +185,7 @@ static const struct row {
     const char *expected; /* what a value that fails the check is not */
     bool settled_when_added;
     bool is_file;
+    int (*explain)(const char *value, struct error *error); /* instead of `check`: knows the reason itself */
 } rows[SETTING_COUNT] = {
     [SETTING_BOOT] = {"boot", "disk|folder|san", "disk", "where firmware files come from", is_boot,
                       "a way to boot: disk (firmware files from its own disk), folder (from a folder that it mounts over "
@@ -206,6 +231,18 @@ static const struct row {
     [SETTING_USER_DATA] = {"user-data", "FILE", "", "cloud-init's user data as it is, instead of all these",
                            is_user_data, "user data of cloud-init, which begins with #cloud-config or its like", false,
                            true},
+    [SETTING_EEPROM] = {.name = "eeprom", .value_name = "KEYS", .built_in = EEPROM_CONFIG_DEFAULT,
+                        .expected = "a configuration of at most 32768 bytes",
+                        .help = "what farboot eeprom push writes into a Raspberry Pi (see farboot eeprom set)",
+                        .explain = eeprom_config_check},
+    [SETTING_DHCP_OPTION] = {.name = "dhcp-option", .value_name = "OPTIONS", .built_in = "",
+                             .expected = "at most 32768 bytes",
+                             .help = "DHCP options to send, like 150=ip:192.0.2.1 42=hex:c0000201",
+                             .explain = dhcp_extra_check},
+    [SETTING_BOOT_SERVER] = {"boot-server", "SERVER", "", "another boot server (siaddr, sname, DHCP option 66)",
+                             is_boot_server, "an address or a name: printable ASCII, at most 63 bytes", false},
+    [SETTING_BOOT_FILE] = {"boot-file", "FILE", "", "another boot program (file, DHCP option 67)", is_boot_file,
+                           "a path or URL: printable ASCII without blanks, at most 127 bytes", false},
 };
 
 const char *setting_name(enum setting key)
@@ -256,6 +293,8 @@ int setting_check(enum setting key, enum setting_source source, const char *valu
     if (!setting_is_for(key, source))
         return error_set(error, -EINVAL, "%s: is settled when a machine is added; it can be said for groups and defaults",
                          rows[key].name);
+    if (rows[key].explain && strlen(value) <= SETTING_VALUE_MAX_BYTES)
+        return rows[key].explain(value, error);
     if (strlen(value) > SETTING_VALUE_MAX_BYTES || !rows[key].check(value))
         return error_set(error, -EINVAL, "%s: \"%s\" is not %s", rows[key].name,
                          quote_into(quoted, sizeof(quoted), value, strlen(value)), rows[key].expected);

@@ -96,7 +96,7 @@ enum tftp_request_kind tftp_decode_request(const void *bytes, size_t length_byte
     struct reader r = reader_over(bytes, length_bytes);
     uint16_t opcode = reader_be16(&r);
 
-    *request = (struct tftp_request){0};
+    *request = (struct tftp_request){.length_bytes = length_bytes};
     if (!reader_ok(&r) || (opcode != TFTP_OPCODE_RRQ && opcode != TFTP_OPCODE_WRQ))
         return TFTP_REQUEST_NONE;
     if (length_bytes > TFTP_REQUEST_MAX_BYTES)

@@ -57,6 +57,7 @@ struct tftp_request {
     char path[TFTP_PATH_SIZE]; /* as it came, but for a stray last 0xFF */
     enum tftp_mode mode;
     struct tftp_options options;
+    size_t length_bytes; /* of the packet that asked */
 };
 
 enum tftp_request_kind {

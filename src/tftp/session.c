@@ -442,6 +442,15 @@ void tftp_session_catch_up(struct tftp_session *s)
         receive(s);
 }
 
+void tftp_session_asked_again(struct tftp_session *s, size_t length_bytes)
+{
+    /* Not begun yet, or busy reading: what it asks for comes anyway. */
+    if (!s->watch || s->working)
+        return;
+    tftp_transfer_asked_again(&s->transfer, length_bytes, clock_monotonic_ms());
+    pump(s);
+}
+
 static void on_timer(void *arg)
 {
     struct tftp_session *s = arg;

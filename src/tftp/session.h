@@ -42,6 +42,8 @@ struct tftp_session *tftp_session_new(const struct tftp_session_context *context
                                       const struct tftp_session_request *request,
                                       const struct boot_plan *plan,
                                       void (*over)(struct tftp_session *session), void *owner);
+/* The request came once more, in a packet of `length_bytes`. */
+void tftp_session_asked_again(struct tftp_session *session, size_t length_bytes);
 /* Takes what the client has sent and nobody has read yet; may end the session. */
 void tftp_session_catch_up(struct tftp_session *session);
 /* Ends it without another packet; `over` runs now or when a worker is done with it. */

@@ -136,8 +136,10 @@ static bool is_repeated(struct shard *shard, const struct tftp_session_request *
     if (!session)
         return false;
     if (!tftp_session_was_heard(session) &&
-        strcmp(tftp_session_request(session)->tftp.path, request->tftp.path) == 0)
+        strcmp(tftp_session_request(session)->tftp.path, request->tftp.path) == 0) {
+        tftp_session_asked_again(session, request->tftp.length_bytes);
         return true;
+    }
     tftp_session_cancel(session);
     return false;
 }

@@ -47,7 +47,25 @@ void tftp_transfer_begin(struct tftp_transfer *t, const struct tftp_request *req
         .oack_due = any,
         .first_timeout_ms = timeout_ms,
         .timeout_ms = timeout_ms,
+        .timeout_is_fixed = granted.has_timeout,
+        .received_bytes = TFTP_IP_UDP_BYTES + request->length_bytes,
     };
+}
+
+static void note_sent(struct tftp_transfer *t, size_t length_bytes, bool once, uint64_t now_ms)
+{
+    t->sent_since_deadline = true;
+    t->sent_ms = now_ms;
+    t->sent_once = once;
+    if (!t->heard)
+        t->unheard_bytes += TFTP_IP_UDP_BYTES + length_bytes;
+}
+
+static size_t oack_bytes(const struct tftp_transfer *t)
+{
+    uint8_t packet[TFTP_OACK_MAX_BYTES];
+
+    return tftp_encode_oack(packet, &t->granted);
 }
 
 static enum tftp_step wait_for_client(struct tftp_transfer *t, uint64_t now_ms)
@@ -65,24 +83,45 @@ enum tftp_step tftp_transfer_next(struct tftp_transfer *t, uint64_t now_ms, stru
         return TFTP_STEP_END;
     if (t->oack_due) {
         t->oack_due = false;
-        t->sent_since_deadline = true;
+        note_sent(t, oack_bytes(t), t->resends_total == 0, now_ms);
         return TFTP_STEP_OACK;
     }
     if (t->oack_unanswered || t->sent >= MIN(t->acked + t->windowsize, t->last_block))
         return wait_for_client(t, now_ms);
     t->sent++;
-    t->sent_since_deadline = true;
     block->number = t->sent;
     block->offset = (t->sent - 1) * t->blksize;
     block->length_bytes = (uint32_t)MIN((uint64_t)t->blksize, t->size_bytes - block->offset);
+    note_sent(t, TFTP_DATA_HEADER_BYTES + block->length_bytes, t->sent > t->furthest, now_ms);
+    t->furthest = MAX(t->furthest, t->sent);
     return TFTP_STEP_DATA;
 }
 
+/* RFC 6298 section 2, with the longest round trip of the last few hundred beside it: firmware that stops now and then to
+ * write what it got must not be hurried. */
+static void measure(struct tftp_transfer *t, uint64_t now_ms)
+{
+    uint32_t sample_us = (uint32_t)MIN(now_ms - t->sent_ms, (uint64_t)TFTP_TIMEOUT_MAX_MS) * 1000;
+    uint32_t error_us = sample_us > t->round_trip_us ? sample_us - t->round_trip_us : t->round_trip_us - sample_us;
+
+    t->deviation_us = t->is_measured ? t->deviation_us - t->deviation_us / 4 + error_us / 4 : sample_us / 2;
+    t->round_trip_us = t->is_measured ? t->round_trip_us - t->round_trip_us / 8 + sample_us / 8 : sample_us;
+    t->longest_us = MAX(sample_us, t->longest_us - t->longest_us / 256);
+    t->is_measured = true;
+    uint32_t patience_ms = MAX(t->round_trip_us + 4 * t->deviation_us, 2 * t->longest_us) / 1000;
+    t->timeout_ms = MIN(MAX(patience_ms, (uint32_t)TFTP_TIMEOUT_MIN_MS), (uint32_t)TFTP_TIMEOUT_MAX_MS);
+}
+
+/* An answer to what was sent twice may be to either, and says nothing of the round trip: then patience stays as long as
+ * it had become. */
 static void note_progress(struct tftp_transfer *t, uint64_t now_ms)
 {
     t->heard = true;
     t->resends = 0;
-    t->timeout_ms = t->first_timeout_ms;
+    if (t->timeout_is_fixed)
+        t->timeout_ms = t->first_timeout_ms;
+    else if (t->sent_once)
+        measure(t, now_ms);
     t->deadline_ms = now_ms + t->timeout_ms;
 }
 
@@ -119,8 +158,10 @@ static void receive_ack(struct tftp_transfer *t, uint16_t wire_block, uint64_t n
     if (distance > t->sent - t->acked)
         return;
     t->acked += distance;
-    if (t->sent != t->acked)
+    if (t->sent != t->acked) {
         t->resends_total++;
+        t->sent_once = false; /* the answer is to an earlier block */
+    }
     t->sent = t->acked;
     note_progress(t, now_ms);
     if (t->acked == t->last_block)
@@ -159,11 +200,26 @@ static bool only_last_is_missing(const struct tftp_transfer *t)
     return t->heard && t->sent == t->last_block && t->last_block - t->acked <= t->windowsize;
 }
 
+static bool may_repeat_unheard(const struct tftp_transfer *t)
+{
+    size_t first_bytes = t->oack_unanswered ? oack_bytes(t)
+                                            : TFTP_DATA_HEADER_BYTES + (size_t)MIN((uint64_t)t->blksize, t->size_bytes);
+
+    return t->unheard_bytes + TFTP_IP_UDP_BYTES + first_bytes <= TFTP_UNHEARD_FACTOR * t->received_bytes;
+}
+
 static uint32_t resends_allowed(const struct tftp_transfer *t)
 {
     if (!t->heard)
         return TFTP_RESENDS_UNHEARD_MAX;
     return only_last_is_missing(t) ? TFTP_RESENDS_LAST_MAX : TFTP_RESENDS_MAX;
+}
+
+static void send_again(struct tftp_transfer *t)
+{
+    t->resends_total++;
+    t->sent = t->acked;
+    t->oack_due = t->oack_unanswered;
 }
 
 void tftp_transfer_timeout(struct tftp_transfer *t, uint64_t now_ms)
@@ -175,11 +231,22 @@ void tftp_transfer_timeout(struct tftp_transfer *t, uint64_t now_ms)
         return;
     }
     t->resends++;
-    t->resends_total++;
     t->timeout_ms = MIN(t->timeout_ms * 2, MAX(t->first_timeout_ms, (uint32_t)TFTP_TIMEOUT_MAX_MS));
     t->deadline_ms = now_ms + t->timeout_ms;
-    t->sent = t->acked;
-    t->oack_due = t->oack_unanswered;
+    if (t->heard || may_repeat_unheard(t))
+        send_again(t);
+}
+
+/* Twice within a moment it is the network that repeats, not the client. */
+void tftp_transfer_asked_again(struct tftp_transfer *t, size_t length_bytes, uint64_t now_ms)
+{
+    if (t->outcome != TFTP_RUNNING || t->heard)
+        return;
+    t->received_bytes += TFTP_IP_UDP_BYTES + length_bytes;
+    if (now_ms - t->sent_ms < TFTP_TIMEOUT_MIN_MS || !may_repeat_unheard(t))
+        return;
+    t->deadline_ms = now_ms + t->timeout_ms;
+    send_again(t);
 }
 
 void tftp_transfer_gone(struct tftp_transfer *t)

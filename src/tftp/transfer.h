@@ -6,6 +6,8 @@
  * the client is. Netascii has been translated before: this counts bytes of what goes over the wire.
  *
  * The rules that clients taught:
+ *  - the timeout follows the measured round trip, so that a loss costs little and whoever is merely slow gets nothing
+ *    twice;
  *  - a duplicate ACK never makes it send a block again (else every later block goes twice: the "Sorcerer's
  *    Apprentice"), and a block is repeated only after a real timeout, because some firmware counts a repeated
  * block as the next one;
@@ -22,12 +24,16 @@ enum {
     TFTP_BLKSIZE_DEFAULT = 512,
     TFTP_IP_UDP_TFTP_BYTES = 32, /* headers in front of a block */
     TFTP_WINDOWSIZE_MAX = 64,
-    TFTP_TIMEOUT_FIRST_MS = 1000,
+    TFTP_TIMEOUT_FIRST_MS = 1000, /* until a round trip was measured */
+    TFTP_TIMEOUT_MIN_MS = 200,    /* however short it is: a client has other things to do, too */
     TFTP_TIMEOUT_MAX_MS = 8000,
     TFTP_TIMEOUT_OPTION_MAX = 60, /* seconds; a longer wish is left out of the OACK */
-    TFTP_RESENDS_MAX = 5,
-    /* Before the client was heard its address may be forged, and what is sent hits somebody else. */
+    TFTP_RESENDS_MAX = 8,
+    /* Before the client was heard its address may be forged, and what is sent hits somebody else: so few, and the first
+     * packet again only while all is at most ten times what was received. */
     TFTP_RESENDS_UNHEARD_MAX = 2,
+    TFTP_UNHEARD_FACTOR = 10,
+    TFTP_IP_UDP_BYTES = 28,
     /* Many ROMs never acknowledge the last block. */
     TFTP_RESENDS_LAST_MAX = 2,
 };
@@ -73,6 +79,16 @@ struct tftp_transfer {
     uint32_t resends;
     uint32_t first_timeout_ms;
     uint32_t timeout_ms;
+    bool timeout_is_fixed;    /* the client asked for it */
+    uint64_t furthest;        /* the last block that was ever sent */
+    uint64_t sent_ms;         /* when the newest packet left */
+    bool sent_once;           /* it was no repetition, so that its answer tells the round trip */
+    bool is_measured;
+    uint32_t round_trip_us;   /* smoothed, and its deviation (RFC 6298) */
+    uint32_t deviation_us;
+    uint32_t longest_us;      /* lately */
+    uint64_t received_bytes;  /* of requests, with headers, until the client was heard */
+    uint64_t unheard_bytes;   /* sent until then */
     uint64_t resumed_ms;
     uint16_t error_code;
     char error_text[64]; /* quoted */
@@ -91,6 +107,9 @@ void tftp_transfer_receive(struct tftp_transfer *t, const void *bytes, size_t le
 
 /* Time has passed; before `deadline_ms` this does nothing. */
 void tftp_transfer_timeout(struct tftp_transfer *t, uint64_t now_ms);
+
+/* The client repeats its request: what it was sent first was lost, or is still under way. */
+void tftp_transfer_asked_again(struct tftp_transfer *t, size_t length_bytes, uint64_t now_ms);
 
 /* The network says that nobody listens at the client's port any more. */
 void tftp_transfer_gone(struct tftp_transfer *t);

@@ -1,4 +1,5 @@
-"""Firmware that knows nothing of us: UEFI's own PXE, which is given iPXE; and U-Boot, which is given a script."""
+"""Firmware that knows nothing of us: UEFI's own PXE and HTTP boot, which are given iPXE; and U-Boot, which is given a
+script."""
 
 import os
 
@@ -27,6 +28,22 @@ def test_uefi_pxe_is_given_ipxe_and_its_script(lab, farboot):
     pc.wait_up()
     assert "iscsi_target_name=" in pc.console.command("cat /proc/cmdline")
     assert "efi" in pc.console.command("ls /sys/firmware")
+    checks.disk_is_healthy(pc)
+    pc.cut_power()
+
+
+@pytest.mark.skipif(HOST_ARCH != "amd64", reason="UEFI for x86-64 starts an x86-64 image")
+def test_uefi_http_boot_is_given_ipxe(lab, farboot):
+    need("qemu-system-x86_64")
+    need_file("/usr/share/OVMF/OVMF_CODE_4M.fd", "ovmf")
+    need_file("/usr/lib/ipxe/snponly.efi", "ipxe")
+    mac = "52:54:00:00:00:12"
+    farboot.run("machine", "add", "uefi-02", mac, "--image", "debian")
+    pc = lab.machine("uefi-02", mac, arch="amd64")
+    pc.power_on()
+    pc.run_uefi(by_http=True)
+    pc.wait_up()
+    assert "UEFI HTTP boot" in farboot.log_text()
     checks.disk_is_healthy(pc)
     pc.cut_power()
 

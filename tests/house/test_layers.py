@@ -11,6 +11,7 @@ ORDER = [
     {"loop"},
     {"store", "folder"},
     {"disk"},
+    {"eeprom"},
     {"fleet"},
     {"catalog"},
     {"bootfiles"},
@@ -22,8 +23,8 @@ ORDER = [
 RANK = {folder: rank for rank, folders in enumerate(ORDER) for folder in folders}
 
 # The command line tool speaks to the daemon over its socket and knows nothing else of it but the words of its settings,
-# so that --help needs no daemon. The command table is entered from main, so the daemon may include ctl.
-ONLY = {"ctl": {"base", "fleet", "ctl"}}
+# so that --help needs no daemon, and how a card for a board's bootloader is made, since that file is the user's. The command table is entered from main, so the daemon may include ctl.
+ONLY = {"ctl": {"base", "eeprom", "fleet", "ctl"}}
 ALSO = {"daemon": {"ctl"}, "dhcp": {"lan"}}
 
 

@@ -90,12 +90,14 @@ class Machine:
         """Starts from the network card's own ROM (iPXE)."""
         self._start(["-boot", "n"], rom=True)
 
-    def run_uefi(self):
-        """Starts from UEFI's own PXE; what it remembers is forgotten with each power-on."""
+    def run_uefi(self, by_http=False):
+        """Starts from UEFI's own PXE or HTTP boot; what it remembers is forgotten with each power-on."""
         variables = self.lab.directory / f"{self.name}-{self._boots}-uefi-variables"
         shutil.copyfile("/usr/share/OVMF/OVMF_VARS_4M.fd", variables)
         self._start(["-drive", "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd",
-                     "-drive", f"if=pflash,format=raw,file={variables}"], rom=False, boot_card=True)
+                     "-drive", f"if=pflash,format=raw,file={variables}",
+                     "-fw_cfg", f"name=opt/org.tianocore/IPv4PXESupport,string={'n' if by_http else 'y'}",
+                     "-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=n"], rom=False, boot_card=True)
 
     def run_u_boot(self, firmware):
         """Starts from U-Boot by the commands with which its boards boot from a PXELINUX configuration."""

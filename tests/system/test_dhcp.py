@@ -197,6 +197,23 @@ def test_udhcpc(lab, pi):
     assert f"lease of {RESERVED} obtained from {SERVER}, lease time 3600" in done.stdout + done.stderr
 
 
+def test_options_by_number_reach_a_client(lab, pi, farboot):
+    """What udhcpc was told it hands to its script as it came: one variable for each option that it knows no name of."""
+    farboot.run("machine", "set", "pi-01", "--dhcp-option", "150=ip:192.0.2.1 224=hex:00ff", "--boot-server", "boot.example.org",
+                "--boot-file", "other/program.efi")
+    script = lab.directory / "show-environment"
+    script.write_text("#!/bin/sh\nenv\n")
+    script.chmod(0o755)
+    try:
+        done = lab.run_in(pi, "udhcpc", "-i", "eth0", "-n", "-q", "-f", "-s", str(script), "-O", "150", "-O", "224", "-V",
+                          "PXEClient:Arch:00007:UNDI:003000", timeout=30)
+    finally:
+        for setting in ("dhcp-option", "boot-server", "boot-file"):
+            farboot.run("machine", "set", "pi-01", "--unset", setting)
+    assert "opt150=c0000201" in done.stdout and "opt224=00ff" in done.stdout, done.stdout
+    assert "boot_file=other/program.efi" in done.stdout and "sname=boot.example.org" in done.stdout
+
+
 def test_udhcpc_that_wants_broadcasts_and_has_no_client_id(lab, pi):
     done = lab.run_in(pi, "udhcpc", "-i", "eth0", "-n", "-q", "-f", "-B", "-C", "-s", "/bin/true", timeout=30)
     assert f"lease of {RESERVED} obtained" in done.stdout + done.stderr

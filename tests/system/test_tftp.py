@@ -356,11 +356,11 @@ def test_a_probe_is_no_failure(lab, pi, farboot):
 
 
 def test_the_answer_to_a_forged_request_is_small(lab, pi):
-    """Whoever does not answer gets the first packet three times, and not a whole window."""
+    """Whoever does not answer gets at most ten times what it sent, counted with headers, or one packet; and no window."""
     with socket_in(pi) as plain, socket_in(pi) as window:
         plain.sendto(request("start4.elf"), (lab.server_address, 69))
         window.sendto(request("start4.elf", "windowsize", "64"), (lab.server_address, 69))
-        assert [opcode_of(packet) for packet in answers_within(plain, 12)] == [DATA] * 3
+        assert [opcode_of(packet) for packet in answers_within(plain, 12)] == [DATA]
         window.settimeout(0.1)
         assert [opcode_of(packet) for packet in answers_within(window, 1)] == [OACK] * 3
 
@@ -379,14 +379,17 @@ def test_duplicates_do_not_breed(lab, pi):
         sock.sendto(struct.pack(">HH", ERROR, 0) + b"\0", peer)
 
 
-def test_a_lost_block_comes_again_after_a_second(lab, pi):
+def test_a_lost_block_comes_again_after_a_moment(lab, pi):
+    """The round trip is short here: a fifth of a second, then twice that."""
     with socket_in(pi) as sock:
         answer, peer = ask(lab, sock, request("start4.elf"))
         sock.sendto(struct.pack(">HH", ACK, 1), peer)
         assert sock.recvfrom(70000)[0][:4] == struct.pack(">HH", DATA, 2)
         started = time.monotonic()
         assert sock.recvfrom(70000)[0][:4] == struct.pack(">HH", DATA, 2)
-        assert 0.9 < time.monotonic() - started < 1.6
+        assert 0.15 < time.monotonic() - started < 0.8
+        assert sock.recvfrom(70000)[0][:4] == struct.pack(">HH", DATA, 2)
+        assert 0.5 < time.monotonic() - started < 1.6
         sock.sendto(struct.pack(">HH", ERROR, 0) + b"\0", peer)
 
 
@@ -394,10 +397,10 @@ def test_a_window_goes_on_from_the_gap(lab, pi):
     with socket_in(pi) as sock:
         _, peer = ask(lab, sock, request("start4.elf", "windowsize", "8"))
         sock.sendto(struct.pack(">HH", ACK, 0), peer)
-        blocks = [struct.unpack(">HH", packet[:4])[1] for packet in answers_within(sock, 0.3)]
+        blocks = [struct.unpack(">HH", packet[:4])[1] for packet in answers_within(sock, 0.1)]
         assert blocks == list(range(1, 9))
         sock.sendto(struct.pack(">HH", ACK, 5), peer)
-        blocks = [struct.unpack(">HH", packet[:4])[1] for packet in answers_within(sock, 0.3)]
+        blocks = [struct.unpack(">HH", packet[:4])[1] for packet in answers_within(sock, 0.1)]
         assert blocks == list(range(6, 14))
         sock.sendto(struct.pack(">HH", ERROR, 0) + b"\0", peer)
 

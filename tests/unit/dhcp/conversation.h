@@ -47,6 +47,7 @@ static inline struct scene *scene_new(enum dhcp_mode mode)
                                        .now_seconds = NOW,
                                        .iqn_prefix = "iqn.2026-11.internal.farboot",
                                        .iscsi_port = 3260,
+                                       .http_port = 80,
                                        .addresses = address_table_new(),
                                        .is_reserved = scene_is_reserved,
                                        .is_reserved_arg = s};

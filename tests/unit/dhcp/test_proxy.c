@@ -109,11 +109,22 @@ static void a_pc_is_told_to_start_ipxe(void **state)
     expect_option(offer, DHCP_OPTION_VENDOR_SPECIFIC, "\x06\x01\x08\xff", 4);
 }
 
-static void firmware_without_a_loader_gets_no_answer(void **state)
+static void uefi_is_given_ipxe_by_http(void **state)
 {
     SCENE;
 
     dhcp_put_text(says(s, 0, DHCP_DISCOVER), DHCP_OPTION_VENDOR_CLASS, "HTTPClient:Arch:00016:UNDI:003000");
+    assert_int_equal(hear(s), DHCP_OUTCOME_PROXY_OFFER);
+    expect_no_address(&s->answer.reply);
+    expect_text(&s->answer.reply, DHCP_OPTION_VENDOR_CLASS, "HTTPClient");
+    expect_text(&s->answer.reply, DHCP_OPTION_BOOT_FILE, "http://192.168.20.1/ipxe/snponly.efi");
+}
+
+static void firmware_without_a_loader_gets_no_answer(void **state)
+{
+    SCENE;
+
+    dhcp_put_text(says(s, 0, DHCP_DISCOVER), DHCP_OPTION_VENDOR_CLASS, "HTTPClient:Arch:00018:UNDI:003000");
     assert_int_equal(hear(s), DHCP_OUTCOME_IGNORE);
     assert_int_equal(s->answer.why, DHCP_WHY_NO_LOADER);
     assert_non_null(s->answer.no_boot_reason);
@@ -171,6 +182,7 @@ int main(void)
         cmocka_unit_test(a_request_tells_where_the_machine_will_be),
         cmocka_unit_test(ipxe_is_told_what_to_run),
         cmocka_unit_test(a_pc_is_told_to_start_ipxe),
+        cmocka_unit_test(uefi_is_given_ipxe_by_http),
         cmocka_unit_test(firmware_without_a_loader_gets_no_answer),
         cmocka_unit_test(port_4011_repeats_it),
         cmocka_unit_test(ipxe_gets_a_root_path_at_port_4011),

@@ -353,6 +353,68 @@ static void a_pc_is_given_ipxe_for_its_processor(void **state)
     }
 }
 
+static void uefi_http_boot_is_given_an_absolute_uri(void **state)
+{
+    static const struct {
+        const char *vendor_class;
+        uint16_t port;
+        const char *uri;
+    } rows[] = {
+        {"HTTPClient:Arch:00015:UNDI:003000", 80, "http://192.168.20.1/ipxe/snponly-i386.efi"},
+        {"HTTPClient:Arch:00016:UNDI:003000", 80, "http://192.168.20.1/ipxe/snponly.efi"},
+        {"HTTPClient:Arch:00019:UNDI:003000", 8080, "http://192.168.20.1:8080/ipxe/snponly-arm64.efi"},
+    };
+    SCENE;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        s->context.http_port = rows[i].port;
+        dhcp_put_text(says(s, 0, DHCP_DISCOVER), DHCP_OPTION_VENDOR_CLASS, rows[i].vendor_class);
+        assert_int_equal(hear(s), DHCP_OUTCOME_OFFER);
+        assert_null(s->answer.no_boot_reason);
+        expect_text(&s->answer.reply, DHCP_OPTION_VENDOR_CLASS, "HTTPClient");
+        expect_text(&s->answer.reply, DHCP_OPTION_BOOT_FILE, rows[i].uri);
+        assert_string_equal(s->answer.reply.file, rows[i].uri);
+        assert_false(s->answer.may_overload);
+    }
+    s->context.http_port = 0;
+    dhcp_put_text(says(s, 0, DHCP_DISCOVER), DHCP_OPTION_VENDOR_CLASS, rows[1].vendor_class);
+    assert_int_equal(hear(s), DHCP_OUTCOME_OFFER);
+    assert_non_null(s->answer.no_boot_reason);
+    assert_false(dhcp_has(&s->answer.reply, DHCP_OPTION_BOOT_FILE));
+}
+
+static void an_administrators_options_go_before_ours(void **state)
+{
+    struct settings settings;
+    SCENE;
+
+    settings_begin(&settings);
+    settings.values[SETTING_DHCP_OPTION] = "150=ip:192.0.2.1,192.0.2.2 3=ip:192.168.20.9 224=hex:00fF 225=text:x=1 226=u16:258";
+    settings.values[SETTING_BOOT_SERVER] = "192.168.20.7";
+    settings.values[SETTING_BOOT_FILE] = "grub/x.efi";
+    s->machine.settings = &settings;
+    dhcp_put_text(says(s, 0, DHCP_DISCOVER), DHCP_OPTION_VENDOR_CLASS, "PXEClient:Arch:00007:UNDI:003000");
+    assert_int_equal(hear(s), DHCP_OUTCOME_OFFER);
+    const struct dhcp_message *offer = &s->answer.reply;
+    expect_option(offer, 150, "\xc0\0\2\1\xc0\0\2\2", 8);
+    expect_option(offer, DHCP_OPTION_ROUTER, "\xc0\xa8\x14\x09", 4);
+    expect_option(offer, 224, "\0\xff", 2);
+    expect_text(offer, 225, "x=1");
+    expect_option(offer, 226, "\1\2", 2);
+    expect_text(offer, DHCP_OPTION_TFTP_SERVER, "192.168.20.7");
+    expect_text(offer, DHCP_OPTION_BOOT_FILE, "grub/x.efi");
+    assert_string_equal(offer->file, "grub/x.efi");
+    assert_string_equal(offer->sname, "192.168.20.7");
+    assert_int_equal(offer->siaddr, 0xc0a81407);
+
+    dhcp_put_text(says(s, 0, DHCP_DISCOVER), DHCP_OPTION_HOST_NAME, "pi-01"); /* its system: options, no boot server */
+    hear(s);
+    assert_true(dhcp_has(&s->answer.reply, 150));
+    assert_int_equal(s->answer.reply.siaddr, 0);
+    discover(s, 1);
+    assert_false(dhcp_has(&s->answer.reply, 150));
+}
+
 static void u_boot_is_told_the_server(void **state)
 {
     SCENE;
@@ -458,6 +520,8 @@ int main(void)
         cmocka_unit_test(a_subnet_without_range_serves_reservations),
         cmocka_unit_test(ipxe_is_told_what_to_run),
         cmocka_unit_test(a_pc_is_given_ipxe_for_its_processor),
+        cmocka_unit_test(uefi_http_boot_is_given_an_absolute_uri),
+        cmocka_unit_test(an_administrators_options_go_before_ours),
         cmocka_unit_test(u_boot_is_told_the_server),
         cmocka_unit_test(who_cannot_boot_is_told_of),
         cmocka_unit_test(whoever_asks_is_told_the_tftp_server),

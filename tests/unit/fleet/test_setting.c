@@ -59,6 +59,20 @@ static void a_bad_value_is_refused_with_a_sentence(void **state)
         {SETTING_SNAPSHOT_HOURLY, SETTING_FROM_DEFAULTS, "24", NULL},
         {SETTING_SNAPSHOT_HOURLY, SETTING_FROM_DEFAULTS, "101", "at most 100"},
         {SETTING_KEEP_BEFORE_ROLLBACK, SETTING_FROM_DEFAULTS, "all", NULL},
+        {SETTING_DHCP_OPTION, SETTING_FROM_GROUP, "150=ip:192.0.2.1,192.0.2.2 209=text:a=b 43=hex:00ff 26=u16:1400", NULL},
+        {SETTING_DHCP_OPTION, SETTING_FROM_GROUP, "53=u8:2", "\"53=u8:2\" is not CODE=TYPE:VALUE"},
+        {SETTING_DHCP_OPTION, SETTING_FROM_GROUP, "256=u8:2", "is not"},
+        {SETTING_DHCP_OPTION, SETTING_FROM_GROUP, "150", "is not"},
+        {SETTING_DHCP_OPTION, SETTING_FROM_GROUP, "150=", "is not"},
+        {SETTING_DHCP_OPTION, SETTING_FROM_GROUP, "150=ip:", "is not"},
+        {SETTING_DHCP_OPTION, SETTING_FROM_GROUP, "150=ip:192.0.2.1,", "is not"},
+        {SETTING_DHCP_OPTION, SETTING_FROM_GROUP, "43=hex:0", "is not"},
+        {SETTING_DHCP_OPTION, SETTING_FROM_GROUP, "43=hex:0g", "is not"},
+        {SETTING_DHCP_OPTION, SETTING_FROM_GROUP, "43=u8:256", "is not"},
+        {SETTING_DHCP_OPTION, SETTING_FROM_GROUP, "43=u32:4294967295", NULL},
+        {SETTING_DHCP_OPTION, SETTING_FROM_GROUP, " ", "says no option"},
+        {SETTING_BOOT_FILE, SETTING_FROM_GROUP, "a b", "a path or URL"},
+        {SETTING_BOOT_SERVER, SETTING_FROM_MACHINE, "boot.example.org", NULL},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
