@@ -135,7 +135,8 @@ static void resolve_settings(struct catalog_snapshot *snapshot)
     struct settings *next = xcalloc(1 + snapshot->group_count + snapshot->machine_count, sizeof(*next));
 
     snapshot->settings = next;
-    qsort(snapshot->rows, snapshot->row_count, sizeof(*snapshot->rows), compare_rows);
+    if (snapshot->row_count > 0)
+        qsort(snapshot->rows, snapshot->row_count, sizeof(*snapshot->rows), compare_rows);
     settings_begin(next);
     overlay(snapshot, next++, SETTING_FROM_DEFAULTS, 0);
     for (size_t i = 0; i < snapshot->group_count; i++) {
