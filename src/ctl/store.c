@@ -47,8 +47,11 @@ static void print_verify(const json_t *verify)
     uint64_t finished = json_member_u64(verify, "finished"), damaged = json_member_u64(verify, "damaged");
     char ago[40];
 
-    printf("verification: frozen layers were gone through %s",
-           finished ? format_ago(ago, sizeof(ago), (uint64_t)time(NULL), finished) : "never yet");
+    if (finished)
+        printf("verification: frozen layers were gone through %s",
+               format_ago(ago, sizeof(ago), (uint64_t)time(NULL), finished));
+    else
+        fputs("verification: no round through the frozen layers has ended yet", stdout);
     if (damaged)
         printf(", %s%llu damaged%s", colour_begin(stdout, COLOUR_YELLOW), (unsigned long long)damaged,
                colour_end(stdout));
